@@ -1,0 +1,84 @@
+"""The staff door: the account comes from the caller's memberships, never from body or query."""
+
+from typing import Any
+
+from django.db.models import F
+from rest_framework import exceptions
+from rest_framework.request import Request
+
+from apps.accounts.api.authentication import SetLocal
+from apps.accounts.models import Account, Membership
+from apps.accounts.policy import allows
+from apps.core import tenancy
+from apps.core.api.doors import Door
+from apps.core.errors import AccountRequired
+from apps.core.events import acting
+from apps.core.tenancy import account_scope, user_scope
+
+
+class SessionDoor(Door):
+    """A signed-in user, whoever they are: their own login, memberships and tokens."""
+
+    role = "session"
+
+    def enter(self, request: Request) -> None:
+        if request.user and request.user.is_authenticated:
+            self.re_enter(request)
+
+    def re_enter(self, request: Request | None = None) -> None:
+        user_id = (request or self.request).user.pk
+        applied = request is not None and bool(request.auth)
+        self.scopes.enter_context(user_scope(user_id, already_applied=applied, ends_transaction=True))
+        self.scopes.enter_context(acting(user_id, self.role))
+
+    def may(self, request: Request) -> bool:
+        return bool(request.user and request.user.is_authenticated)
+
+
+class StaffDoor(SessionDoor):
+    """A member of an account, inside that account's scope. ``self.membership`` and ``self.account`` are the caller's."""
+
+    role = "staff"
+    membership: Membership
+    account: Account
+
+    def enter(self, request: Request) -> None:
+        if not (request.user and request.user.is_authenticated):
+            return
+        super().enter(request)
+        # The query that finds the membership opens the account's scope in the database on its way: one statement less.
+        found = (
+            Membership._base_manager.filter(user_id=request.user.pk, is_active=True, account__status=Account.Status.ACTIVE)
+            .select_related("account")
+            .annotate(applied=SetLocal(tenancy.ACCOUNT, F("account_id")))
+        )
+        slug = request.headers.get("X-Account")
+        if slug is not None:
+            found = found.filter(account__slug=slug)
+        memberships = list(found[:2])
+        if len(memberships) != 1:
+            if slug is not None or not memberships:
+                raise exceptions.PermissionDenied("You are not a member of this account." if slug else "You are not a member of any account.")
+            raise AccountRequired
+        self.membership = memberships[0]
+        self.account = self.membership.account
+        self.membership.user = request.user
+        self.scopes.enter_context(account_scope(self.account.pk, already_applied=True, ends_transaction=True))
+
+    def re_enter(self, request: Request | None = None) -> None:
+        super().re_enter(request)
+        if request is None:
+            self.scopes.enter_context(account_scope(self.account.pk, ends_transaction=True))
+
+    def may(self, request: Request) -> bool:
+        if not super().may(request):
+            return False
+        # No action: the method does not exist here, which is for DRF to say (405).
+        return self.action is None or allows(self.membership.role, self.basename, self.action)
+
+
+class StaffViewSet(StaffDoor):
+    """Base of every view under /api/ for staff."""
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {**super().get_serializer_context(), "account": getattr(self, "account", None)}

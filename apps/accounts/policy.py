@@ -1,0 +1,48 @@
+"""Who may do what in an account: one table, read by the staff door and shown in docs/roles.md.
+
+Keys are the URL basename and the view's action. A route that is missing here is refused to everybody, and
+tests/security/test_roles.py fails until it is declared.
+"""
+
+from apps.accounts.models import Role
+
+OWNERS = frozenset({Role.OWNER})
+MANAGERS = frozenset({Role.OWNER, Role.MANAGER})
+DESK = frozenset({Role.OWNER, Role.MANAGER, Role.FRONT_DESK})
+MONEY = frozenset({Role.OWNER, Role.MANAGER, Role.FRONT_DESK, Role.BOOKKEEPER})
+CARE = frozenset({Role.OWNER, Role.MANAGER, Role.FRONT_DESK, Role.PRACTITIONER})
+EVERYBODY = frozenset(Role)
+
+READ = ("list", "retrieve")
+WRITE = ("create", "partial_update", "destroy")
+
+
+def _resource(read: frozenset[Role], write: frozenset[Role], **actions: frozenset[Role]) -> dict[str, frozenset[Role]]:
+    return {**dict.fromkeys(READ, read), **dict.fromkeys(WRITE, write), **actions}
+
+
+POLICY: dict[str, dict[str, frozenset[Role]]] = {
+    "account": {"retrieve": EVERYBODY, "partial_update": OWNERS, "destroy": OWNERS},
+    "account-settings": {"retrieve": EVERYBODY, "partial_update": MANAGERS},
+    "member": _resource(EVERYBODY, OWNERS, partial_update=MANAGERS, destroy=MANAGERS),
+    "invitation": _resource(MANAGERS, MANAGERS),
+    "client": _resource(EVERYBODY, CARE, destroy=MANAGERS),
+    "service": _resource(EVERYBODY, MANAGERS),
+    "practitioner": _resource(EVERYBODY, MANAGERS),
+    "offering": _resource(EVERYBODY, MANAGERS),
+    "package": _resource(EVERYBODY, MANAGERS),
+    "weekly-hours": _resource(EVERYBODY, MANAGERS),
+    "date-override": _resource(EVERYBODY, MANAGERS),
+    "time-off": _resource(EVERYBODY, MANAGERS),
+    "slot": {"list": EVERYBODY},
+    "order": {**dict.fromkeys(READ, EVERYBODY)},
+    "client-package": {**dict.fromkeys(READ, EVERYBODY), "create": DESK},
+    "checkout": {"create": DESK},
+    "booking": {**dict.fromkeys(READ, EVERYBODY), "schedule": CARE},
+    "payment": {**dict.fromkeys(READ, MONEY), "mark_received": MONEY},
+}
+
+
+def allows(role: str, basename: str, action: str) -> bool:
+    """Whether a member with this role may use this action of this resource."""
+    return role in POLICY.get(basename, {}).get(action, frozenset())

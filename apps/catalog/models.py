@@ -1,0 +1,127 @@
+"""What is offered, and by whom."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
+
+from apps.accounts.models import Membership, validate_zone
+from apps.core.constraints import SameAccount, TenantKey
+from apps.core.models import TenantForeignKey, TenantModel, history
+
+DAY_MINUTES = 24 * 60
+
+
+class Service(TenantModel):
+    """Something a client can book. Prices are cents of the account's currency, lengths are minutes."""
+
+    name = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    category = models.CharField(max_length=100, blank=True)
+    duration_minutes = models.PositiveIntegerField()
+    buffer_before_minutes = models.PositiveIntegerField(default=0)
+    buffer_after_minutes = models.PositiveIntegerField(default=0)
+    slot_step_minutes = models.PositiveIntegerField(null=True, blank=True, help_text="Distance of starts; empty: the duration.")
+    price_cents = models.PositiveBigIntegerField()
+    tax_rate = models.DecimalField(max_digits=5, decimal_places=2, null=True, blank=True, help_text="Per cent.")
+    capacity = models.PositiveIntegerField(default=1, help_text="Seats of one occurrence; 1 is an individual session.")
+    min_notice_minutes = models.PositiveIntegerField(default=0)
+    horizon_days = models.PositiveIntegerField(null=True, blank=True, default=365, help_text="How far ahead; empty: no limit.")
+    requires_approval = models.BooleanField(default=False)
+    cancellation_policy = models.JSONField(default=dict, blank=True)
+    limits = models.JSONField(default=dict, blank=True)
+    is_active = models.BooleanField(default=True)
+
+    history = history()
+
+    class Meta:
+        constraints: ClassVar = [
+            TenantKey(name="catalog_service_tenant_key"),
+            UniqueConstraint(fields=["account", "name"], name="catalog_service_unique_name"),
+            CheckConstraint(
+                condition=Q(duration_minutes__gte=1, duration_minutes__lte=7 * DAY_MINUTES),
+                name="catalog_service_duration",
+                violation_error_message="A session lasts from 1 minute to 7 days.",
+            ),
+            CheckConstraint(
+                condition=Q(buffer_before_minutes__lte=DAY_MINUTES, buffer_after_minutes__lte=DAY_MINUTES),
+                name="catalog_service_buffers",
+                violation_error_message="A buffer lasts at most a day.",
+            ),
+            CheckConstraint(
+                condition=Q(slot_step_minutes=None) | Q(slot_step_minutes__gte=1, slot_step_minutes__lte=DAY_MINUTES),
+                name="catalog_service_step",
+                violation_error_message="Starts lie 1 minute to a day apart.",
+            ),
+            CheckConstraint(
+                condition=Q(capacity__gte=1, capacity__lte=1000),
+                name="catalog_service_capacity",
+                violation_error_message="An occurrence has 1 to 1000 seats.",
+            ),
+            CheckConstraint(
+                condition=Q(tax_rate=None) | Q(tax_rate__gte=0, tax_rate__lte=100),
+                name="catalog_service_tax_rate",
+                violation_error_message="A tax rate lies between 0 and 100 per cent.",
+            ),
+        ]
+        indexes: ClassVar = [Index(fields=["account", "-created_at", "-id"], name="catalog_service_recent")]  # services/
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Practitioner(TenantModel):
+    """Someone who gives sessions (the sources say consultant). ``member`` is their login's membership, when they have one."""
+
+    member = TenantForeignKey(Membership, models.SET_NULL, related_name="practitioners", null=True, blank=True)
+    display_name = models.CharField(max_length=200)
+    headline = models.CharField(max_length=200, blank=True)
+    bio = models.TextField(blank=True)
+    timezone = models.CharField(max_length=64, validators=[validate_zone])
+    limits = models.JSONField(default=dict, blank=True)
+    is_active = models.BooleanField(default=True)
+
+    history = history()
+
+    class Meta:
+        constraints: ClassVar = [
+            TenantKey(name="catalog_practitioner_tenant_key"),
+            SameAccount("member", name="catalog_practitioner_member_account"),
+        ]
+        indexes: ClassVar = [Index(fields=["account", "-created_at", "-id"], name="catalog_practitioner_recent")]  # practitioners/
+
+    def __str__(self) -> str:
+        return self.display_name
+
+
+class Offering(TenantModel):
+    """A practitioner gives a service, perhaps at an own price (cents) or length (minutes)."""
+
+    practitioner = TenantForeignKey(Practitioner, models.CASCADE, related_name="offerings")
+    service = TenantForeignKey(Service, models.CASCADE, related_name="offerings")
+    price_cents = models.PositiveBigIntegerField(null=True, blank=True)
+    duration_minutes = models.PositiveIntegerField(null=True, blank=True)
+    is_active = models.BooleanField(default=True)
+
+    history = history()
+
+    class Meta:
+        constraints: ClassVar = [
+            TenantKey(name="catalog_offering_tenant_key"),
+            SameAccount("practitioner", name="catalog_offering_practitioner_account"),
+            SameAccount("service", name="catalog_offering_service_account"),
+            UniqueConstraint(
+                fields=["account", "practitioner", "service"],
+                name="catalog_offering_unique",
+                violation_error_message="This practitioner offers this service already.",
+            ),
+            CheckConstraint(
+                condition=Q(duration_minutes=None) | Q(duration_minutes__gte=1, duration_minutes__lte=7 * DAY_MINUTES),
+                name="catalog_offering_duration",
+                violation_error_message="A session lasts from 1 minute to 7 days.",
+            ),
+        ]
+        indexes: ClassVar = [Index(fields=["account", "-created_at", "-id"], name="catalog_offering_recent")]  # offerings/
+
+    def __str__(self) -> str:
+        return f"{self.service_id} by {self.practitioner_id}"

@@ -1,0 +1,301 @@
+"""The doors: every API view is one of these roles, and a role is a URL prefix, a folder and a permission.
+
+A door authenticates, decides whose rows are in reach, opens that scope for the rest of the transaction and only then lets
+the view run. ``get_queryset`` is final: a view narrows it in ``narrow`` and cannot reach around it.
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, ClassVar, final
+
+from django.db import IntegrityError, connection, models, transaction
+from django.db.models import CheckConstraint, ProtectedError, QuerySet, RestrictedError, UniqueConstraint
+from django.http import HttpResponseBase
+from django_scopes import scope
+from rest_framework import exceptions, mixins, serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from apps.core import idempotency
+from apps.core.api import reading
+from apps.core.api.json import dumps
+from apps.core.api.listing import FilterSet, Listing
+from apps.core.api.permissions import AllowRole
+from apps.core.constraints import SameAccount
+from apps.core.db import constraint_name
+from apps.core.errors import InUse, Invalid, NotFound
+from apps.core.tenancy import current_account_id
+
+
+class Door(GenericViewSet):
+    """Base of all API views. Subclasses say who may enter (``enter``, ``may``); views say which model they serve."""
+
+    role: ClassVar[str]
+    model: ClassVar[type[models.Model]]
+    serializer_class: ClassVar[Any] = None
+    filterset_class: ClassVar[type[FilterSet] | None] = None
+    orderings: ClassVar[dict[str, str]] = {"created_at": "created_at", "updated_at": "updated_at"}
+    default_ordering: ClassVar[str] = "-created_at"
+    search_fields: ClassVar[tuple[str, ...]] = ()
+    idempotent: ClassVar[frozenset[str]] = frozenset()
+    permission_classes = (AllowRole,)
+    lookup_value_regex = r"[^/]+"
+    filter_backends = ()
+    pagination_class = None
+
+    @classmethod
+    def as_view(cls, actions: dict[str, str] | None = None, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        view = super().as_view(actions, **initkwargs)
+        if cls.idempotent & set((actions or {}).values()):
+            view = transaction.non_atomic_requests(view)
+        return view
+
+    # -- who
+
+    def enter(self, request: Request) -> None:
+        """Decide whose rows are in reach and open the scope (``self.scopes``), after authentication."""
+        raise exceptions.PermissionDenied
+
+    def may(self, request: Request) -> bool:
+        """Whether this caller may use this action."""
+        return False
+
+    def re_enter(self) -> None:
+        """Open the scope again in a later transaction of the same request."""
+
+    # -- one request
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        with ExitStack() as self.scopes:
+            if self._claims_key(request):
+                return self._dispatch_idempotently(request, *args, **kwargs)
+            if not connection.in_atomic_block:
+                self.scopes.enter_context(transaction.atomic())
+            return super().dispatch(request, *args, **kwargs)
+
+    def perform_authentication(self, request: Request) -> None:
+        super().perform_authentication(request)
+        self.enter(request)
+
+    def _claims_key(self, request: Any) -> bool:
+        action = self.action_map.get(request.method.lower()) if request.method == "POST" else None
+        return action in self.idempotent and "Idempotency-Key" in request.headers
+
+    def _dispatch_idempotently(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Claim in one transaction, work and store the reply in a second, release in a third when the work failed."""
+        self.args, self.kwargs = args, kwargs
+        key, digest = request.headers["Idempotency-Key"], idempotency.fingerprint(request.method, request.get_full_path(), request.body)
+        request = self.request = self.initialize_request(request, *args, **kwargs)
+        self.headers = self.default_response_headers
+        claim = None
+        try:
+            with ExitStack() as self.scopes:
+                self.scopes.enter_context(transaction.atomic())
+                self.initial(request, *args, **kwargs)
+                account_id = current_account_id()
+                if account_id is None:
+                    raise exceptions.PermissionDenied
+                actor = request.user.pk if request.user and request.user.is_authenticated else None
+                claim = idempotency.claim(account_id=account_id, actor_id=actor, key=key, request_hash=digest)
+            if claim.is_replay:
+                response = Response(claim.response.encode(), status=claim.status_code, headers={"Idempotent-Replayed": "true"})
+            else:
+                response = self._work_once(request, claim)
+        except Exception as error:
+            response = self.handle_exception(error)
+        self.response = self.finalize_response(request, response, *args, **kwargs)
+        return self.response
+
+    def _work_once(self, request: Request, claim: idempotency.Claim) -> Response:
+        handler = getattr(self, request.method.lower())  # type: ignore[union-attr]
+        try:
+            with ExitStack() as self.scopes:
+                self.scopes.enter_context(transaction.atomic())
+                self.re_enter()
+                response = handler(request, *self.args, **self.kwargs)
+                idempotency.store_reply(claim.id, response.status_code, dumps(response.data).decode())
+        except BaseException:
+            with ExitStack() as self.scopes:
+                self.scopes.enter_context(transaction.atomic())
+                self.re_enter()
+                idempotency.release(claim.id)
+            raise
+        return response
+
+    # -- what
+
+    @final
+    def get_queryset(self) -> QuerySet:
+        if getattr(self, "swagger_fake_view", False):
+            return self.model._base_manager.none()
+        return self.narrow_for_request(self.narrow(self.model.objects.all()))  # type: ignore[attr-defined]
+
+    @classmethod
+    def narrow(cls, queryset: QuerySet) -> QuerySet:
+        """The rows this view shows, of those in scope. A class method: list SQL is compiled once and kept."""
+        return queryset
+
+    def narrow_for_request(self, queryset: QuerySet) -> QuerySet:
+        """Narrowing that depends on the caller; a view that needs it gives up the kept SQL."""
+        return queryset
+
+    def get_object(self) -> Any:
+        pk = valid_pk(self.model, self.kwargs[self.lookup_url_kwarg or self.lookup_field])
+        found = self.get_queryset().filter(pk=pk).first()
+        if found is None:
+            raise NotFound
+        return found
+
+    def represent(self, pk: Any, serializer_class: Any = None) -> dict[str, Any]:
+        """The resource as this door shows it; 404 when it is not among the rows in reach."""
+        rows = reading.represent(serializer_class or self.serializer_class, self.get_queryset().filter(pk=pk))
+        if not rows:
+            raise NotFound
+        return rows[0]
+
+    def validated(self, serializer_class: Any, request: Request) -> dict[str, Any]:
+        """Validated input of an action."""
+        serializer = serializer_class(data=request.data, context=self.get_serializer_context())
+        serializer.is_valid(raise_exception=True)
+        return serializer.validated_data
+
+    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Only the allowed methods; the contract itself is at /api/schema/."""
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def valid_pk(model: type[models.Model], value: Any) -> Any:
+    """A primary key out of the URL; what can never be one is simply not found."""
+    pk = model._meta.pk
+    if isinstance(pk, models.IntegerField):
+        text = str(value)
+        if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) < 2**63):
+            raise NotFound
+        return int(text)
+    try:
+        return pk.to_python(value)
+    except Exception as error:
+        raise NotFound from error
+
+
+class ListMixin:
+    """``list`` through Listing: filters, search, ordering, keyset pages."""
+
+    def list(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return Response(self.listing().page(request))
+
+    def listing(self: Any) -> Listing:
+        overridden = type(self).narrow_for_request is not Door.narrow_for_request
+        # The key of the kept SQL: a view that narrows per request gets a key that is never found again.
+        view = object() if overridden else type(self)
+        account_id = current_account_id()
+        return Listing(
+            view=view,  # type: ignore[arg-type]
+            model=self.model,
+            serializer_class=self.serializer_class,
+            base=self.get_queryset,
+            filterset_class=self.filterset_class,
+            orderings={"id": "id", **self.orderings},
+            default_ordering=self.default_ordering,
+            search=self.search if self.search_fields else None,
+            scope_values={"account_id": account_id},
+            scoped=lambda: scope(account=reading.Param("account_id", models.BigIntegerField())),
+        )
+
+    def search(self: Any, queryset: QuerySet, text: str) -> QuerySet:
+        """Every word must be found in one of ``search_fields``."""
+        for word in text.split()[:10]:
+            matches = models.Q()
+            for name in self.search_fields:
+                matches |= models.Q(**{f"{name}__icontains": word})
+            queryset = queryset.filter(matches)
+        return queryset
+
+
+class RetrieveMixin:
+    def retrieve(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return Response(self.represent(valid_pk(self.model, self.kwargs["pk"])))
+
+
+class CreateMixin:
+    def create(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        with refused_by_database(self.model):
+            instance = self.perform_create(serializer)
+        return Response(self.represent(instance.pk), status=status.HTTP_201_CREATED)
+
+    def perform_create(self: Any, serializer: serializers.ModelSerializer) -> models.Model:
+        """Rows without consequences are saved here; the first side effect moves this to a service."""
+        return serializer.save(account_id=current_account_id())
+
+
+class UpdateMixin:
+    def partial_update(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
+        instance = self.get_object()
+        serializer = self.get_serializer(instance, data=request.data, partial=True)
+        serializer.is_valid(raise_exception=True)
+        with refused_by_database(self.model):
+            self.perform_update(serializer)
+        return Response(self.represent(instance.pk))
+
+    def perform_update(self: Any, serializer: serializers.ModelSerializer) -> None:
+        serializer.save()
+
+
+class DestroyMixin(mixins.DestroyModelMixin):
+    def destroy(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
+        instance = self.get_object()
+        try:
+            with refused_by_database(self.model):
+                self.perform_destroy(instance)
+        except (ProtectedError, RestrictedError) as error:
+            raise InUse from error
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class ResourceMixin(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, DestroyMixin):
+    """List, retrieve, create, PATCH and delete. There is no PUT."""
+
+    http_method_names: ClassVar = ["get", "post", "patch", "delete", "head", "options"]
+
+
+class refused_by_database(transaction.Atomic):  # noqa: N801  used like a function
+    """Run a write in a savepoint and say a refused constraint in words: 400 with the fields, or 409 ``in_use``."""
+
+    def __init__(self, model: type[models.Model]) -> None:
+        super().__init__(using=None, savepoint=True, durable=False)
+        self.model = model
+
+    def __exit__(self, exc_type: Any, exc_value: Any, traceback: Any) -> None:
+        super().__exit__(exc_type, exc_value, traceback)
+        if isinstance(exc_value, IntegrityError):
+            translated = explain_refusal(self.model, exc_value)
+            if translated is not None:
+                raise translated from exc_value
+
+
+def explain_refusal(model: type[models.Model], error: IntegrityError) -> Exception | None:
+    """The domain error for a broken constraint of ``model`` (or of the rows below it), None when it is not known."""
+    name = constraint_name(error)
+    candidates = [model, *(relation.related_model for relation in model._meta.related_objects)]
+    for candidate in candidates:
+        for constraint in candidate._meta.constraints:
+            if constraint.name != name:
+                continue
+            if isinstance(constraint, SameAccount):
+                if candidate is not model and getattr(error.__cause__, "sqlstate", "") == "23503":
+                    return InUse()
+                return Invalid(fields={constraint.field: ["Invalid pk - object does not exist."]})
+            if isinstance(constraint, UniqueConstraint):
+                fields = [f for f in constraint.fields if f != "account"] or [serializers.api_settings.NON_FIELD_ERRORS_KEY]
+                message = constraint.violation_error_message
+                text = message if message != constraint.default_violation_error_message else "This value is already used."
+                return Invalid(fields={f: [str(text)] for f in fields})
+            if isinstance(constraint, CheckConstraint):
+                return Invalid(str(constraint.get_violation_error_message()))
+    return InUse() if getattr(error.__cause__, "sqlstate", "") == "23503" else None
+
+
+__all__ = ["CreateMixin", "DestroyMixin", "Door", "ListMixin", "ResourceMixin", "RetrieveMixin", "UpdateMixin"]

@@ -1,0 +1,229 @@
+"""Lists: declared filters, an allowlist of orderings, and keyset pages by row comparison."""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from django.db import models
+from django.db.models import F, QuerySet
+from django.utils.dateparse import parse_datetime
+from django_filters import rest_framework as filters
+from rest_framework import serializers
+
+from apps.core.api import reading
+from apps.core.errors import Invalid, UnknownField
+
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 100
+RESERVED = {"page_size", "cursor", "ordering", "search"}
+PARAMETERISED = {"exact", "gt", "gte", "lt", "lte"}
+
+
+class FilterSet(filters.FilterSet):
+    """Declared filters; ``updated_since`` comes with every resource that has updated_at."""
+
+    def parameters(self) -> dict[str, Any] | None:
+        """{lookup: Param} of the filters in use when all of them can be parameters of one compiled query, else None."""
+        found = {}
+        for name, value in self.used().items():
+            declared = self.filters[name]
+            if declared.method or declared.distinct or declared.exclude or declared.lookup_expr not in PARAMETERISED:
+                return None
+            found[f"{declared.field_name}__{declared.lookup_expr}"] = (name, getattr(value, "pk", value))
+        return found
+
+    def used(self) -> dict[str, Any]:
+        """The filters that the request really uses, with their cleaned values."""
+        return {n: v for n, v in self.form.cleaned_data.items() if v not in (None, "", []) and n in self.filters}
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """``names`` are non-null columns and end with the primary key; all run in one direction."""
+
+    names: tuple[str, ...]
+    descending: bool
+
+    @property
+    def terms(self) -> list[str]:
+        return [f"-{n}" if self.descending else n for n in self.names]
+
+    def reversed(self) -> "Ordering":
+        return Ordering(self.names, not self.descending)
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """A place between two rows: the ordering's values of the row before (or, when ``backwards``, after) it."""
+
+    values: tuple[Any, ...]
+    backwards: bool
+
+    def encode(self, ordering: Ordering) -> str:
+        data = [",".join(ordering.terms), self.backwards, *self.values]
+        return base64.urlsafe_b64encode(orjson.dumps(data)).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, text: str, ordering: Ordering, fields: list[models.Field]) -> "Cursor":
+        """Raises Invalid for anything this API did not hand out for the same ordering."""
+        try:
+            terms, backwards, *values = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            if terms != ",".join(ordering.terms) or len(values) != len(fields) or not isinstance(backwards, bool):
+                raise ValueError
+            return cls(tuple(_value(f, v) for f, v in zip(fields, values, strict=True)), backwards)
+        except (ValueError, TypeError, KeyError, binascii.Error, UnicodeError) as error:
+            raise Invalid(fields={"cursor": ["This cursor is not valid here. Start from the first page."]}) from error
+
+
+def _value(field: models.Field, value: Any) -> Any:
+    if isinstance(field, models.DateTimeField):
+        parsed = parse_datetime(value)
+        if not isinstance(parsed, datetime) or parsed.tzinfo is None:
+            raise ValueError
+        return parsed
+    if isinstance(field, models.IntegerField):
+        if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**63:
+            raise ValueError
+        return value
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError
+    return field.to_python(value)
+
+
+@dataclass
+class Listing:
+    """One list request. ``base`` makes the narrowed queryset; it must not depend on the request, because its SQL is kept.
+
+    ``search`` applies free text to a queryset. ``orderings`` maps what ``?ordering=`` accepts to a non-null column.
+    """
+
+    view: type
+    model: type[models.Model]
+    serializer_class: type[reading.ResourceSerializer]
+    base: Callable[[], QuerySet]
+    filterset_class: type[FilterSet] | None
+    orderings: Mapping[str, str]
+    default_ordering: str
+    search: Callable[[QuerySet, str], QuerySet] | None
+    scope_values: dict[str, Any]
+    scoped: Callable[[], Any]
+
+    def page(self, request: Any) -> dict[str, Any]:
+        """The answer: {next, previous, results}. Raises UnknownField or Invalid for parameters that are not declared."""
+        query = request.query_params
+        declared = self.filterset_class.base_filters if self.filterset_class else {}
+        unknown = [k for k in query if k not in declared and k not in RESERVED or (k == "search" and not self.search)]
+        if unknown:
+            raise UnknownField(fields={k: ["There is no such filter."] for k in unknown})
+        if any("\0" in v for values in query.lists() for v in values[1]):
+            raise Invalid(fields={"query": ["NUL characters are not allowed."]})
+        size = self._page_size(query.get("page_size"))
+        ordering = self._ordering(query.get("ordering"))
+        fields = [_field(self.model, name) for name in ordering.names]
+        cursor = Cursor.decode(query["cursor"], ordering, fields) if query.get("cursor") else None
+        rows = self._rows(request, ordering, fields, cursor, size)
+        more = len(rows) > size
+        rows = rows[:size]
+        if cursor and cursor.backwards:
+            rows.reverse()
+        plan = reading.plan_of(self.serializer_class)
+        results = reading.finish_rows(plan, [plan.shape(row) for row in rows], [row[0] for row in rows])
+        backwards = bool(cursor and cursor.backwards)
+        has_next, has_previous = (True, more) if backwards else (more, cursor is not None)
+        keys = [row[len(plan.columns) :] for row in rows]
+        return {
+            "next": self._link(request, Cursor(tuple(keys[-1]), False), ordering) if keys and has_next else None,
+            "previous": self._link(request, Cursor(tuple(keys[0]), True), ordering) if keys and has_previous else None,
+            "results": results,
+        }
+
+    def _rows(self, request: Any, ordering: Ordering, fields: list[models.Field], cursor: Cursor | None, size: int) -> list[Any]:
+        plan = reading.plan_of(self.serializer_class)
+        filterset = self._filterset(request)
+        parameters = filterset.parameters() if filterset else {}
+        text = (request.query_params.get("search") or "").strip()
+        shown = ordering.reversed() if cursor and cursor.backwards else ordering
+
+        def ordered(queryset: QuerySet, comparison: list[Any]) -> QuerySet:
+            if cursor:
+                compare = reading.RowBefore if shown.descending else reading.RowAfter
+                queryset = queryset.filter(compare(reading.Row(*map(F, ordering.names)), reading.Row(*comparison)))
+            # Every key is selected again behind the plan's columns, so that the cursor can be made from any row.
+            keys = {f"_key{i}": F(name) for i, name in enumerate(ordering.names)}
+            return queryset.annotate(**keys).order_by(*shown.terms).values_list(*plan.columns, *keys)[: size + 1]
+
+        if parameters is None or text:
+            queryset = filterset.filter_queryset(self.base()) if filterset else self.base()
+            if text and self.search:
+                queryset = self.search(queryset, text)
+            params = [models.Value(v, output_field=f) for v, f in zip(cursor.values, fields, strict=True)] if cursor else []
+            return list(ordered(queryset, params))
+
+        def build() -> QuerySet:
+            with self.scoped():
+                queryset = self.base()
+                for lookup, (name, _) in parameters.items():
+                    column = lookup.rpartition("__")[0]
+                    queryset = queryset.filter(**{lookup: reading.Param(f"filter_{name}", _field(self.model, column))})
+                return ordered(queryset, [reading.Param(f"cursor_{i}", f) for i, f in enumerate(fields)])
+
+        shape = (self.view, tuple(sorted(parameters)), shown.terms[0], cursor is not None, size)
+        values = dict(self.scope_values)
+        values.update({f"filter_{name}": value for name, value in parameters.values()})
+        values.update({f"cursor_{i}": value for i, value in enumerate(cursor.values if cursor else ())})
+        return reading.run(shape, build, values)
+
+    def _filterset(self, request: Any) -> FilterSet | None:
+        if self.filterset_class is None:
+            return None
+        filterset = self.filterset_class(request.query_params, queryset=self.model._base_manager.none(), request=request)
+        if not filterset.is_valid():
+            raise Invalid(fields={name: [str(e) for e in errors] for name, errors in filterset.errors.items()})
+        return filterset
+
+    def _page_size(self, text: str | None) -> int:
+        if not text:
+            return DEFAULT_PAGE_SIZE
+        if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_PAGE_SIZE):
+            raise Invalid(fields={"page_size": [f"Send a number from 1 to {MAX_PAGE_SIZE}."]})
+        return int(text)
+
+    def _ordering(self, text: str | None) -> Ordering:
+        text = text or self.default_ordering
+        name = text.removeprefix("-")
+        if name not in self.orderings:
+            allowed = ", ".join(sorted(self.orderings))
+            raise Invalid(fields={"ordering": [f"Order by one of: {allowed}; put a minus in front for descending."]})
+        column = self.orderings[name]
+        names = (column,) if column == "id" else (column, "id")
+        return Ordering(names, text.startswith("-"))
+
+    def _link(self, request: Any, cursor: Cursor, ordering: Ordering) -> str:
+        query = {k: v for k, v in request.query_params.items() if k != "cursor"}
+        query["cursor"] = cursor.encode(ordering)
+        return request.build_absolute_uri(f"{request.path}?{urlencode(query)}")
+
+
+def _field(model: type[models.Model], path: str) -> models.Field:
+    """The model field at the end of an ORM path; ``client`` and ``client_id`` both mean the key."""
+    field: Any = None
+    for part in path.split("__"):
+        if part == "pk":
+            field = model._meta.pk
+        else:
+            field = model._meta.get_field(part)
+        if field.is_relation:
+            model = field.related_model
+    return getattr(field, "target_field", field)
+
+
+class PageSerializer(serializers.Serializer):
+    """Shape of a page, for OpenAPI."""
+
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)

@@ -1,0 +1,134 @@
+"""OpenAPI: what drf-spectacular cannot know by itself about our doors."""
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.openapi import AutoSchema as BaseAutoSchema
+from drf_spectacular.plumbing import build_basic_type
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework import serializers
+
+from apps.core.api.listing import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
+from apps.core.api.reading import Computed, FromChildren
+
+
+class ErrorSerializer(serializers.Serializer):
+    """The one error shape. Some codes add keys of their own, for example ``alternatives`` with ``slot_taken``."""
+
+    error = serializers.CharField(help_text="Stable code; the list is in docs/errors.md.")
+    message = serializers.CharField(help_text="For a person.")
+    fields_ = serializers.DictField(child=serializers.ListField(child=serializers.CharField()), required=False)
+    request_id = serializers.CharField()
+
+    def get_fields(self) -> dict[str, Any]:
+        fields = super().get_fields()
+        fields["fields"] = fields.pop("fields_")
+        return fields
+
+
+class AutoSchema(BaseAutoSchema):
+    """Pages, query parameters, the idempotency header and our errors, from what the door declares."""
+
+    def _is_list(self) -> bool:
+        return getattr(self.view, "action", None) == "list" and hasattr(self.view, "listing")
+
+    def get_override_parameters(self) -> list[Any]:
+        parameters = super().get_override_parameters()
+        view = self.view
+        if self._is_list():
+            orderings = sorted({"id": "", **view.orderings})
+            values = [v for name in orderings for v in (name, f"-{name}")]
+            parameters += [
+                OpenApiParameter("cursor", str, description="Place in the list, taken from `next` or `previous`."),
+                OpenApiParameter("page_size", int, description=f"Rows per page, 1 to {MAX_PAGE_SIZE}; {DEFAULT_PAGE_SIZE} by default."),
+                OpenApiParameter("ordering", str, enum=values, description=f"Default `{view.default_ordering}`."),
+            ]
+            if view.search_fields:
+                parameters.append(OpenApiParameter("search", str, description=f"Words looked for in {', '.join(view.search_fields)}."))
+        if getattr(view, "action", None) in getattr(view, "idempotent", ()):
+            parameters.append(
+                OpenApiParameter(
+                    "Idempotency-Key",
+                    str,
+                    OpenApiParameter.HEADER,
+                    description="Repeating the request with the same key within 24 hours repeats the answer instead of the work.",
+                )
+            )
+        if getattr(view, "role", "") == "staff":
+            parameters.append(
+                OpenApiParameter(
+                    "X-Account", str, OpenApiParameter.HEADER, description="Slug of the account; needed by users of several accounts."
+                )
+            )
+        return parameters
+
+    def get_filter_backends(self) -> list[Any]:
+        return []
+
+    def _get_filter_parameters(self) -> list[Any]:
+        parameters = []
+        filterset = getattr(self.view, "filterset_class", None)
+        if self._is_list() and filterset:
+            for name, declared in filterset.base_filters.items():
+                kind = {
+                    "NumberFilter": int,
+                    "BooleanFilter": bool,
+                    "IsoDateTimeFilter": OpenApiTypes.DATETIME,
+                    "DateFilter": OpenApiTypes.DATE,
+                    "ModelChoiceFilter": int,
+                    "ScopedChoiceFilter": int,
+                }.get(type(declared).__name__, str)
+                choices = declared.extra.get("choices")
+                enum = [c[0] for c in choices] if choices and not callable(choices) else None
+                parameter = OpenApiParameter(name, kind, enum=enum, description=str(declared.extra.get("help_text", "")))
+                parameters.append(self._process_parameter(parameter))
+        return parameters
+
+    def _process_parameter(self, parameter: OpenApiParameter) -> dict[str, Any]:
+        schema = dict(build_basic_type(parameter.type) or {})
+        if parameter.enum:
+            schema["enum"] = list(parameter.enum)
+        return {"in": parameter.location, "name": parameter.name, "schema": schema, "description": parameter.description}
+
+    def _get_response_for_code(self, serializer: Any, status_code: str, *args: Any, **kwargs: Any) -> Any:
+        response = super()._get_response_for_code(serializer, status_code, *args, **kwargs)
+        if self._is_list() and status_code == "200" and response.get("content"):
+            for media in response["content"].values():
+                rows = media["schema"]
+                if rows.get("type") == "array":
+                    media["schema"] = {
+                        "type": "object",
+                        "required": ["next", "previous", "results"],
+                        "properties": {
+                            "next": {"type": ["string", "null"], "format": "uri"},
+                            "previous": {"type": ["string", "null"], "format": "uri"},
+                            "results": rows,
+                        },
+                    }
+        return response
+
+    def _get_response_bodies(self, direction: Any = "response") -> Any:
+        """Our errors beside what the view declares."""
+        responses = super()._get_response_bodies(direction)
+        codes = ["400", "429"]
+        if self.view.role != "public":
+            codes += ["401", "403"]
+        if "{" in self.path:
+            codes.append("404")
+        if self.method != "GET":
+            codes += ["409", "413", "422"] if self.view.idempotent else ["409", "413"]
+        return {**responses, **{code: self._get_response_for_code(ErrorSerializer, code) for code in codes if code not in responses}}
+
+
+class _Declared(OpenApiSerializerFieldExtension):
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> Any:
+        return auto_schema._map_serializer_field(self.target.schema, direction)
+
+
+class ComputedExtension(_Declared):
+    target_class = Computed
+
+
+class FromChildrenExtension(_Declared):
+    target_class = FromChildren

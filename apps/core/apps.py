@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class CoreConfig(AppConfig):
+    name = "apps.core"
+
+    def ready(self) -> None:
+        from apps.core import checks, doctor_core, jobs  # noqa: F401, PLC0415  registers checks, invariants and jobs once apps are loaded

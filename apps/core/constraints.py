@@ -1,0 +1,70 @@
+"""Constraints that keep tenants apart in the database itself."""
+
+from typing import Any
+
+from django.db import models
+from django.db.backends.ddl_references import Statement
+from django.db.models import BaseConstraint, UniqueConstraint
+
+
+class TenantKey(UniqueConstraint):
+    """UNIQUE (account_id, id): the target that the composite keys of SameAccount refer to."""
+
+    def __init__(self, *, name: str, fields: tuple[str, ...] | list[str] = ("account", "id"), **kwargs: Any) -> None:
+        super().__init__(fields=list(fields), name=name, **kwargs)
+
+    def validate(self, *args: Any, **kwargs: Any) -> None:
+        """The primary key is unique already: asking the database again would be a query for nothing."""
+
+
+class SameAccount(BaseConstraint):
+    """FOREIGN KEY (account_id, <field>_id) REFERENCES target (account_id, id), NOT DEFERRABLE.
+
+    A row that points into another account cannot be stored, not even by raw SQL, and fails at the statement instead of at
+    COMMIT. ``field`` names a TenantForeignKey, which has no database constraint of its own.
+    """
+
+    def __init__(self, field: str, *, name: str) -> None:
+        super().__init__(name=name)
+        self.field = field
+
+    def _definition(self, model: type[models.Model], schema_editor: Any) -> str:
+        quote = schema_editor.quote_name
+        field = model._meta.get_field(self.field)
+        target = field.related_model._meta
+        account = quote(model._meta.get_field("account").column)
+        return (
+            f"FOREIGN KEY ({account}, {quote(field.column)}) "
+            f"REFERENCES {quote(target.db_table)} ({quote(target.get_field('account').column)}, {quote(target.pk.column)})"
+        )
+
+    def constraint_sql(self, model: type[models.Model], schema_editor: Any) -> None:
+        """Never part of CREATE TABLE: the target's key may be created after this table."""
+        return
+
+    def create_sql(self, model: type[models.Model], schema_editor: Any) -> Statement:
+        quote = schema_editor.quote_name
+        template = "ALTER TABLE %(table)s ADD CONSTRAINT %(name)s %(definition)s"
+        return Statement(
+            template,
+            table=quote(model._meta.db_table),
+            name=quote(self.name),
+            definition=self._definition(model, schema_editor),
+        )
+
+    def remove_sql(self, model: type[models.Model], schema_editor: Any) -> Statement:
+        quote = schema_editor.quote_name
+        return Statement("ALTER TABLE %(table)s DROP CONSTRAINT %(name)s", table=quote(model._meta.db_table), name=quote(self.name))
+
+    def validate(self, model: type[models.Model], instance: models.Model, exclude: Any = None, using: str = "default") -> None:
+        """Left to the database; forms and serializers pick related rows inside the scope."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SameAccount) and (self.name, self.field) == (other.name, other.field)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.field))
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        path, _, kwargs = super().deconstruct()
+        return path, [self.field], kwargs

@@ -1,0 +1,85 @@
+"""What PostgreSQL says, in the trade's words."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from django.db import IntegrityError, OperationalError, connection, transaction
+
+from apps.core.errors import Busy
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+DEADLOCK, SERIALIZATION, LOCK_TIMEOUT = "40P01", "40001", "55P03"
+ATTEMPTS = 3
+
+
+def constraint_name(error: BaseException) -> str:
+    """The name of the constraint an IntegrityError broke, '' when it carries none."""
+    cause = error.__cause__
+    diagnostics = getattr(cause, "diag", None)
+    return getattr(diagnostics, "constraint_name", None) or ""
+
+
+def sqlstate(error: BaseException) -> str:
+    """The five-character SQLSTATE of a database error, '' when it carries none."""
+    return getattr(error.__cause__, "sqlstate", None) or ""
+
+
+@contextmanager
+def constraint_error(errors: dict[str, Callable[[], Exception]]) -> Iterator[None]:
+    """Translate broken constraints, by name; the statement runs in a savepoint so that the transaction survives."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        make = errors.get(constraint_name(error))
+        if make is None:
+            raise
+        raise make() from error
+
+
+def retry_on_deadlock(function: Callable[P, R]) -> Callable[P, R]:
+    """Repeat a whole transaction that PostgreSQL gave up (deadlock, serialization failure), at most three times.
+
+    Inside a transaction nothing can be repeated: the error goes up to whoever owns it. A lock that is not granted in time
+    becomes ``Busy``.
+    """
+
+    @wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        attempt = 1
+        while True:
+            try:
+                return function(*args, **kwargs)
+            except OperationalError as error:
+                state = sqlstate(error)
+                if state == LOCK_TIMEOUT:
+                    raise Busy from error
+                if state not in (DEADLOCK, SERIALIZATION) or connection.in_atomic_block:
+                    raise
+                if attempt == ATTEMPTS:
+                    raise Busy from error
+                attempt += 1
+
+    return wrapper
+
+
+def rows(sql: str, params: Any = ()) -> list[tuple[Any, ...]]:
+    """Run one read-only statement of ours (doctor, checks) and fetch everything."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return cursor.fetchall()
+
+
+NEXT_NUMBER = """
+    INSERT INTO core_counter (account_id, name, value, created_at, updated_at) VALUES (%s, %s, 1, now(), now())
+    ON CONFLICT (account_id, name) DO UPDATE SET value = core_counter.value + 1, updated_at = now() RETURNING value
+"""
+
+
+def next_number(account_id: int, name: str) -> int:
+    """The next number of an account's series. Locks the series until the transaction ends, so that there are no gaps."""
+    return rows(NEXT_NUMBER, [account_id, name])[0][0]

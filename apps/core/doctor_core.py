@@ -1,0 +1,35 @@
+"""The kernel's own invariants: tenancy in the catalogue, events, idempotency keys (security.md §3)."""
+
+from apps.core.checks import UNBOUND_ROLE, UNPROTECTED_TABLES
+from apps.core.doctor import invariant
+
+invariant("I29", "No idempotency key is stuck in flight.", "SELECT id FROM core_idempotencykey WHERE status_code IS NULL AND created_at < now() - interval '5 min'")
+invariant("I34", "Every table with account_id has enabled and forced row-level security.", UNPROTECTED_TABLES)
+invariant(
+    "I35",
+    "A foreign key between two tenant tables has account_id in it.",
+    """
+    SELECT k.conname FROM pg_constraint k
+    JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attname = 'account_id' AND NOT a.attisdropped
+    JOIN pg_attribute b ON b.attrelid = k.confrelid AND b.attname = 'account_id' AND NOT b.attisdropped
+    WHERE k.contype = 'f' AND NOT (a.attnum = ANY (k.conkey) AND b.attnum = ANY (k.confkey))
+    """,
+)
+invariant("I36", "The role cannot step around row-level security.", UNBOUND_ROLE)
+invariant(
+    "I37",
+    "No view without security_invoker, no materialized view, no SECURITY DEFINER function.",
+    """
+    SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = current_schema()
+      AND (c.relkind = 'm' OR (c.relkind = 'v' AND NOT coalesce(c.reloptions::text ~* 'security_invoker=(true|on|1)', false)))
+      AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
+    UNION ALL
+    SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = current_schema() AND p.prosecdef
+    """,
+)
+invariant(
+    "I38",
+    "Every constraint is validated and every index is valid.",
+    "SELECT conname::text FROM pg_constraint WHERE NOT convalidated"
+    " UNION ALL SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid",
+)

@@ -1,0 +1,51 @@
+"""The job queue: the only module that knows procrastinate.
+
+Jobs are rows of the same database, written in the caller's transaction, so a rollback takes them back and a commit cannot
+lose them. They run at least once; what they call must be idempotent.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from procrastinate import RetryStrategy
+from procrastinate.contrib.django import app
+
+logger = logging.getLogger(__name__)
+
+RETRY = RetryStrategy(max_attempts=8, exponential_wait=3)
+STALLED_AFTER = 60
+
+task = app.task
+periodic = app.periodic
+
+
+def defer_many(job: Any, arguments: Iterable[dict[str, Any]]) -> None:
+    """Queue one job per dict of arguments with one statement, inside the current transaction."""
+    batch = list(arguments)
+    if batch:
+        job.batch_defer(*batch)
+
+
+@app.periodic(cron="* * * * *")
+@app.task(queue="core", queueing_lock="core.retry_stalled_jobs", pass_context=True)
+async def retry_stalled_jobs(context: Any, timestamp: int) -> int:
+    """Queue again the jobs whose worker died in the middle; returns how many."""
+    stalled = list(await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER))
+    for job in stalled:
+        await app.job_manager.retry_job(job)
+        logger.warning("job %s (%s) was left by a dead worker and is queued again", job.id, job.task_name)
+    return len(stalled)
+
+
+def run_pending(task_names: Iterable[str] | None = None, *, deadline_seconds: float = 60) -> None:
+    """Work off the queue in this process until it is empty (tests, ``manage.py demo``, drains by hand)."""
+    started = time.monotonic()
+    with app.replace_connector(app.connector.get_worker_connector()) as worker_app:
+        worker_app.run_worker(wait=False, install_signal_handlers=False, listen_notify=False, concurrency=1)
+    if time.monotonic() - started > deadline_seconds:
+        logger.warning("draining the queue took %.0f s", time.monotonic() - started)
+
+
+__all__ = ["RETRY", "Callable", "defer_many", "periodic", "retry_stalled_jobs", "run_pending", "task"]

@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class LocationConfig(AppConfig):
+    name = "apps.location"

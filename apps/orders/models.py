@@ -1,0 +1,153 @@
+"""Orders: the record of every purchase. A package that was sold is an order and nothing else."""
+
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import CheckConstraint, F, Index, Q, UniqueConstraint
+
+from apps.catalog.models import Service
+from apps.clients.models import Client
+from apps.core.constraints import SameAccount, TenantKey
+from apps.core.models import TenantForeignKey, TenantModel, history, scoped
+from apps.packages.models import Package
+
+
+class Order(TenantModel):
+    """What a client bought, for how much (cents of ``currency``), and where it stands.
+
+    ``status`` follows from the sessions and dates, ``payment_status`` and the paid and refunded sums from the payments; both
+    are caches kept by the services. ``package_metadata`` is the snapshot of what was sold: later edits of the catalogue
+    never touch it.
+    """
+
+    class Type(models.TextChoices):
+        SERVICE = "service"
+        PACKAGE = "package"
+
+    class Status(models.TextChoices):
+        ACTIVE = "active"
+        PAUSED = "paused"
+        EXPIRED = "expired"
+        COMPLETED = "completed"
+        CANCELLED = "cancelled"
+
+    class PaymentStatus(models.TextChoices):
+        UNPAID = "unpaid"
+        PART_PAID = "part_paid"
+        PAID = "paid"
+        OVERPAID = "overpaid"
+        REFUNDED = "refunded"
+
+    number = models.CharField(max_length=20)
+    client = TenantForeignKey(Client, models.RESTRICT, related_name="orders", db_index=False)
+    payer = TenantForeignKey(Client, models.RESTRICT, related_name="paid_orders", null=True, blank=True)
+    order_type = models.CharField(max_length=10, choices=Type.choices)
+    service = TenantForeignKey(Service, models.RESTRICT, related_name="orders", null=True, blank=True)
+    package = TenantForeignKey(Package, models.RESTRICT, related_name="orders", null=True, blank=True)
+    subtotal_cents = models.PositiveBigIntegerField()
+    discount_cents = models.PositiveBigIntegerField(default=0)
+    tax_cents = models.PositiveBigIntegerField(default=0)
+    total_amount_cents = models.PositiveBigIntegerField()
+    currency = models.CharField(max_length=3)
+    package_metadata = models.JSONField(default=dict, blank=True)
+    activated_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.ACTIVE)
+    payment_status = models.CharField(max_length=10, choices=PaymentStatus.choices, default=PaymentStatus.UNPAID)
+    paid_cents = models.PositiveBigIntegerField(default=0)
+    refunded_cents = models.PositiveBigIntegerField(default=0)
+    placed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, related_name="+", null=True, blank=True)
+    source = models.CharField(max_length=32, blank=True)
+
+    history = history()
+
+    class Meta:
+        constraints: ClassVar = [
+            TenantKey(name="orders_order_tenant_key"),
+            SameAccount("client", name="orders_order_client_account"),
+            SameAccount("payer", name="orders_order_payer_account"),
+            SameAccount("service", name="orders_order_service_account"),
+            SameAccount("package", name="orders_order_package_account"),
+            UniqueConstraint(fields=["account", "number"], name="orders_order_unique_number"),
+            CheckConstraint(
+                condition=Q(order_type="service", service__isnull=False, package=None)
+                | Q(order_type="package", package__isnull=False, service=None),
+                name="orders_order_one_subject",
+            ),
+            CheckConstraint(condition=Q(discount_cents__lte=F("subtotal_cents")), name="orders_order_discount"),
+            CheckConstraint(condition=Q(refunded_cents__lte=F("paid_cents")), name="orders_order_refunded_of_paid"),
+        ]
+        indexes: ClassVar = [
+            Index(fields=["account", "-created_at", "-id"], name="orders_order_recent"),  # orders/
+            Index(fields=["account", "client", "-created_at"], name="orders_order_by_client"),  # orders/?client=
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @property
+    def balance_due_cents(self) -> int:
+        """What is still to be paid; never negative."""
+        return max(0, self.total_amount_cents - self.paid_cents + self.refunded_cents)
+
+    @property
+    def total_sessions(self) -> int:
+        """How many sessions were sold."""
+        return int(self.package_metadata.get("total_sessions", 0))
+
+    @property
+    def sessions_completed(self) -> int:
+        """Sessions that took place."""
+        return self.bookings.filter(status="completed").count()  # type: ignore[attr-defined]
+
+    @property
+    def sessions_remaining(self) -> int:
+        """Sessions that are still to take place, scheduled or not."""
+        return self.bookings.exclude(status__in=SPENT).count()  # type: ignore[attr-defined]
+
+
+# Booking states in which a session is used up; the same words as in apps.bookings, which lies above.
+SPENT = ("completed", "cancelled", "no_show", "forfeited")
+
+
+class ClientPackageManager(models.Manager):
+    def get_queryset(self) -> models.QuerySet:
+        return super().get_queryset().filter(order_type=Order.Type.PACKAGE)
+
+
+class ClientPackage(Order):
+    """A package a client owns: a view of its order, not a second record."""
+
+    objects: ClassVar[Any] = scoped(manager_class=ClientPackageManager)
+
+    class Meta:
+        proxy = True
+
+
+class OrderLine(TenantModel):
+    """One line of an order. ``amount_cents`` is signed: discounts are negative."""
+
+    class Kind(models.TextChoices):
+        ITEM = "item"
+        DISCOUNT = "discount"
+        FEE = "fee"
+        ADJUSTMENT = "adjustment"
+
+    order = TenantForeignKey(Order, models.CASCADE, related_name="lines", db_index=False)
+    position = models.PositiveSmallIntegerField()
+    kind = models.CharField(max_length=12, choices=Kind.choices, default=Kind.ITEM)
+    description = models.CharField(max_length=255)
+    quantity = models.PositiveIntegerField(default=1)
+    unit_price_cents = models.BigIntegerField()
+    amount_cents = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            TenantKey(name="orders_orderline_tenant_key"),
+            SameAccount("order", name="orders_orderline_order_account"),
+            UniqueConstraint(fields=["order", "position"], name="orders_orderline_unique_position"),
+        ]
+
+    def __str__(self) -> str:
+        return self.description

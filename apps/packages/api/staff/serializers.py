@@ -1,0 +1,56 @@
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+
+from apps.core.api.reading import FromChildren, ResourceSerializer
+from apps.packages.models import Package, PackageItem
+from apps.packages.services import create_package, update_package
+
+
+class PackageItemSerializer(ResourceSerializer):
+    service_name = serializers.CharField(source="service.name", read_only=True)
+    quantity = serializers.IntegerField(min_value=1, max_value=500, default=1, help_text="Sessions of this service.")
+
+    class Meta:
+        model = PackageItem
+        fields: ClassVar = ["service", "service_name", "quantity"]
+        parent = "package_id"
+        order = ("position",)
+
+
+class PackageSerializer(ResourceSerializer):
+    """A bundle of sessions. Only package_name is required; without items it cannot be sold yet."""
+
+    account_name = serializers.CharField(source="account.name", read_only=True)
+    currency = serializers.CharField(source="account.currency", read_only=True, help_text="ISO 4217 code of price_cents.")
+    items = PackageItemSerializer(many=True, required=False, max_length=100, help_text="In booking order; sending it replaces all.")
+    total_sessions = FromChildren(
+        lambda package: sum(item["quantity"] for item in package["items"]), schema=serializers.IntegerField(read_only=True)
+    )
+
+    class Meta:
+        model = Package
+        fields: ClassVar = [
+            "id",
+            "account",
+            "account_name",
+            "package_name",
+            "description",
+            "price_cents",
+            "currency",
+            "valid_days",
+            "transferable",
+            "is_public",
+            "is_active",
+            "items",
+            "total_sessions",
+            "created_at",
+            "updated_at",
+        ]
+        read_only_fields: ClassVar = ["account"]
+
+    def create(self, validated_data: dict[str, Any]) -> Package:
+        return create_package(**validated_data)
+
+    def update(self, instance: Package, validated_data: dict[str, Any]) -> Package:
+        return update_package(instance, **validated_data)
