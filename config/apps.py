@@ -2,6 +2,6 @@ from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
 
 
 class AdminConfig(DjangoAdminConfig):
-    """The admin with our site: scoped to the staff member's account."""
+    """The admin with our site: every page runs inside the scope of one account."""
 
-    default_site = "apps.core.admin_site.ClienteleAdminSite"
+    default_site = "apps.accounts.admin_site.ClienteleAdminSite"

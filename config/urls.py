@@ -2,9 +2,22 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 urlpatterns = [
+    # Sign-in first: invitations/accept/ is nobody's id.
+    path("api/", include("apps.accounts.api.session.urls")),
+    path("api/", include("apps.accounts.api.staff.urls")),
+    path("api/customer/", include("apps.users.api.customer.urls")),
+    path("api/", include("apps.clients.api.staff.urls")),
+    path("api/", include("apps.catalog.api.staff.urls")),
     path("api/", include("apps.packages.api.staff.urls")),
+    path("api/", include("apps.scheduling.api.staff.urls")),
+    path("api/", include("apps.bookings.api.staff.urls")),
+    path("api/", include("apps.payments.api.staff.urls")),
+    path("api/", include("apps.checkout.api.staff.urls")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(), name="docs"),
     path("_allauth/", include("allauth.headless.urls")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),

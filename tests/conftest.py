@@ -1,5 +1,6 @@
 """Fixtures of the whole suite: two accounts, HTTP clients that speak for a role, and a count of real statements."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,8 @@ from apps.core.tenancy import account_scope
 from apps.location.loading import load_countries
 from apps.location.models import Country
 from factories.accounts import AccountFactory, MembershipFactory, token_for
+
+pytest_plugins = ["tests.studio"]
 
 # Not the request's own work: the transaction's frame, and putting the scope back, which only a test's outer transaction needs.
 FRAME = ("BEGIN", "COMMIT", "ROLLBACK")
@@ -118,11 +121,18 @@ def statements() -> Callable[[], Any]:
 
 
 def without_frame(sqls: list[str]) -> list[str]:
-    """Drop BEGIN/COMMIT and, in a test's transaction, the request's own savepoint and the scopes put back at its end."""
-    kept = [sql for sql in sqls if not sql.startswith(FRAME)]
-    if kept and kept[0].startswith("SAVEPOINT"):  # ATOMIC_REQUESTS inside the test's transaction
-        name = kept[0].split()[1]
-        kept = [sql for sql in kept if name not in sql.split()]
-        while kept and kept[-1].startswith("SELECT set_config("):
-            kept.pop()
+    """Drop BEGIN/COMMIT and what stands for them in a test's transaction: outermost savepoints, and scopes put back."""
+    kept, frame = [], ""
+    for sql in sqls:
+        if sql.startswith(FRAME) and not sql.startswith("ROLLBACK TO"):
+            continue
+        if sql.startswith("SAVEPOINT") and not frame:
+            frame = sql.split()[1]
+        elif frame and sql.endswith(frame):
+            frame = "" if sql.startswith("RELEASE") else frame
+        elif not SCOPE_PUT_BACK.fullmatch(sql):
+            kept.append(sql)
     return kept
+
+
+SCOPE_PUT_BACK = re.compile(r"SELECT (set_config\('app\.\w+', '', true\)(, )?)+")

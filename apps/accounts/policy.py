@@ -22,10 +22,12 @@ def _resource(read: frozenset[Role], write: frozenset[Role], **actions: frozense
 
 
 POLICY: dict[str, dict[str, frozenset[Role]]] = {
+    "event": {"retrieve": MANAGERS},  # the admin's log page; no route yet
     "account": {"retrieve": EVERYBODY, "partial_update": OWNERS, "destroy": OWNERS},
     "account-settings": {"retrieve": EVERYBODY, "partial_update": MANAGERS},
-    "member": _resource(EVERYBODY, OWNERS, partial_update=MANAGERS, destroy=MANAGERS),
-    "invitation": _resource(MANAGERS, MANAGERS),
+    # Everybody may leave; whom else a member may change or remove is for apps.accounts.services.members to say.
+    "member": {**dict.fromkeys(READ, EVERYBODY), "partial_update": MANAGERS, "destroy": EVERYBODY},
+    "invitation": {**dict.fromkeys(READ, MANAGERS), "create": MANAGERS, "destroy": MANAGERS},
     "client": _resource(EVERYBODY, CARE, destroy=MANAGERS),
     "service": _resource(EVERYBODY, MANAGERS),
     "practitioner": _resource(EVERYBODY, MANAGERS),
@@ -41,6 +43,15 @@ POLICY: dict[str, dict[str, frozenset[Role]]] = {
     "booking": {**dict.fromkeys(READ, EVERYBODY), "schedule": CARE},
     "payment": {**dict.fromkeys(READ, MONEY), "mark_received": MONEY},
 }
+
+
+def outranks(role: str, other: str) -> bool:
+    """Whether ``role`` stands above ``other``: owners above managers, managers above the rest, who are equals."""
+    return _rank(role) < _rank(other)
+
+
+def _rank(role: str) -> int:
+    return {Role.OWNER: 0, Role.MANAGER: 1}.get(Role(role), 2)
 
 
 def allows(role: str, basename: str, action: str) -> bool:

@@ -3,7 +3,11 @@
 from apps.core.checks import UNBOUND_ROLE, UNPROTECTED_TABLES
 from apps.core.doctor import invariant
 
-invariant("I29", "No idempotency key is stuck in flight.", "SELECT id FROM core_idempotencykey WHERE status_code IS NULL AND created_at < now() - interval '5 min'")
+invariant(
+    "I29",
+    "No idempotency key is stuck in flight.",
+    "SELECT id FROM core_idempotencykey WHERE status_code IS NULL AND created_at < now() - interval '5 min'",
+)
 invariant("I34", "Every table with account_id has enabled and forced row-level security.", UNPROTECTED_TABLES)
 invariant(
     "I35",

@@ -26,7 +26,8 @@ class Acting:
     source: str = ""
 
 
-_acting: ContextVar[Acting] = ContextVar("acting", default=Acting())
+NOBODY = Acting()
+_acting: ContextVar[Acting] = ContextVar("acting", default=NOBODY)
 
 
 @contextmanager

@@ -94,6 +94,14 @@ def user_scope(user_id: int, *, already_applied: bool = False, ends_transaction:
 
 
 @contextmanager
+def member_scope(user_id: int, account_id: int, *, ends_transaction: bool = False) -> Iterator[None]:
+    """``user_scope`` and ``account_scope`` with one statement: a member's request goes on in a new transaction."""
+    values = {USER: str(user_id), ACCOUNT: str(account_id), PLATFORM: ""}
+    with _entered(values, ends_transaction=ends_transaction), scope(account=account_id):
+        yield
+
+
+@contextmanager
 def customer_scope(user_id: int, client_ids: Sequence[int], account_ids: Sequence[int]) -> Iterator[None]:
     """Reads of one person over every account they are a client of (the customer door)."""
     values = {USER: str(user_id), CLIENTS: _bigint_array(client_ids), ACCOUNTS: _bigint_array(account_ids)}

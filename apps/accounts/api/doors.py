@@ -13,7 +13,7 @@ from apps.core import tenancy
 from apps.core.api.doors import Door
 from apps.core.errors import AccountRequired
 from apps.core.events import acting
-from apps.core.tenancy import account_scope, user_scope
+from apps.core.tenancy import account_scope, member_scope, user_scope
 
 
 class SessionDoor(Door):
@@ -58,7 +58,9 @@ class StaffDoor(SessionDoor):
         memberships = list(found[:2])
         if len(memberships) != 1:
             if slug is not None or not memberships:
-                raise exceptions.PermissionDenied("You are not a member of this account." if slug else "You are not a member of any account.")
+                raise exceptions.PermissionDenied(
+                    "You are not a member of this account." if slug else "You are not a member of any account."
+                )
             raise AccountRequired
         self.membership = memberships[0]
         self.account = self.membership.account
@@ -66,9 +68,11 @@ class StaffDoor(SessionDoor):
         self.scopes.enter_context(account_scope(self.account.pk, already_applied=True, ends_transaction=True))
 
     def re_enter(self, request: Request | None = None) -> None:
-        super().re_enter(request)
-        if request is None:
-            self.scopes.enter_context(account_scope(self.account.pk, ends_transaction=True))
+        if request is not None:
+            super().re_enter(request)
+            return
+        self.scopes.enter_context(member_scope(self.request.user.pk, self.account.pk, ends_transaction=True))
+        self.scopes.enter_context(acting(self.request.user.pk, self.role))
 
     def may(self, request: Request) -> bool:
         if not super().may(request):

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from apps.core import idempotency
+from apps.core import compiled, idempotency
 from apps.core.api import reading
 from apps.core.api.json import dumps
 from apps.core.api.listing import FilterSet, Listing
@@ -70,13 +70,17 @@ class Door(GenericViewSet):
         with ExitStack() as self.scopes:
             if self._claims_key(request):
                 return self._dispatch_idempotently(request, *args, **kwargs)
-            if not connection.in_atomic_block:
+            if self._opens_its_own_transaction():
                 self.scopes.enter_context(transaction.atomic())
             return super().dispatch(request, *args, **kwargs)
 
     def perform_authentication(self, request: Request) -> None:
         super().perform_authentication(request)
         self.enter(request)
+
+    def _opens_its_own_transaction(self) -> bool:
+        """Routes that accept an Idempotency-Key are not atomic requests (see ``as_view``)."""
+        return bool(self.idempotent.intersection(self.action_map.values()))
 
     def _claims_key(self, request: Any) -> bool:
         action = self.action_map.get(request.method.lower()) if request.method == "POST" else None
@@ -103,7 +107,8 @@ class Door(GenericViewSet):
             else:
                 response = self._work_once(request, claim)
         except Exception as error:
-            response = self.handle_exception(error)
+            with transaction.atomic():  # DRF marks the innermost transaction for rollback: not the one around a test
+                response = self.handle_exception(error)
         self.response = self.finalize_response(request, response, *args, **kwargs)
         return self.response
 
@@ -200,7 +205,7 @@ class ListMixin:
             default_ordering=self.default_ordering,
             search=self.search if self.search_fields else None,
             scope_values={"account_id": account_id},
-            scoped=lambda: scope(account=reading.Param("account_id", models.BigIntegerField())),
+            scoped=lambda: scope(account=compiled.Param("account_id", models.BigIntegerField())),
         )
 
     def search(self: Any, queryset: QuerySet, text: str) -> QuerySet:
@@ -289,13 +294,19 @@ def explain_refusal(model: type[models.Model], error: IntegrityError) -> Excepti
                     return InUse()
                 return Invalid(fields={constraint.field: ["Invalid pk - object does not exist."]})
             if isinstance(constraint, UniqueConstraint):
-                fields = [f for f in constraint.fields if f != "account"] or [serializers.api_settings.NON_FIELD_ERRORS_KEY]
+                fields = [f for f in _columns_of(constraint) if f != "account"] or [serializers.api_settings.NON_FIELD_ERRORS_KEY]
                 message = constraint.violation_error_message
                 text = message if message != constraint.default_violation_error_message else "This value is already used."
                 return Invalid(fields={f: [str(text)] for f in fields})
             if isinstance(constraint, CheckConstraint):
                 return Invalid(str(constraint.get_violation_error_message()))
     return InUse() if getattr(error.__cause__, "sqlstate", "") == "23503" else None
+
+
+def _columns_of(constraint: UniqueConstraint) -> list[str]:
+    """The columns a unique constraint is about, those inside expressions (``Lower("email")``) included."""
+    parts = [part for e in constraint.expressions for part in (e.flatten() if hasattr(e, "flatten") else [e])]
+    return [*constraint.fields, *(part.name for part in parts if isinstance(part, models.F))]  # type: ignore[attr-defined]  # stubs
 
 
 __all__ = ["CreateMixin", "DestroyMixin", "Door", "ListMixin", "ResourceMixin", "RetrieveMixin", "UpdateMixin"]

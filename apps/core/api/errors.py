@@ -68,6 +68,11 @@ class Handler(ExceptionHandler):
         headers = super().get_headers(exc)
         if exc.status_code == status.HTTP_503_SERVICE_UNAVAILABLE:
             headers["Retry-After"] = "1"
+        if isinstance(exc, DomainAPIException):
+            if "retry_after" in exc.domain_error.extras:
+                headers["Retry-After"] = str(exc.domain_error.extras["retry_after"])
+            if exc.status_code == status.HTTP_401_UNAUTHORIZED:
+                headers["WWW-Authenticate"] = "Token"
         return headers
 
 

@@ -4,18 +4,22 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import orjson
+from django import forms
 from django.db import models
 from django.db.models import F, QuerySet
 from django.utils.dateparse import parse_datetime
 from django_filters import rest_framework as filters
 from rest_framework import serializers
 
+from apps.core import compiled
 from apps.core.api import reading
+from apps.core.api.fields import DAY, parse_day, parse_instant, parse_integer
 from apps.core.errors import Invalid, UnknownField
 
 DEFAULT_PAGE_SIZE = 50
@@ -24,8 +28,113 @@ RESERVED = {"page_size", "cursor", "ordering", "search"}
 PARAMETERISED = {"exact", "gt", "gte", "lt", "lte"}
 
 
+class _ScopedChoice(forms.Field):
+    """The id of a row in reach; becomes the id. What is missing or foreign is refused in the same words."""
+
+    def __init__(self, *, model: type[models.Model], **kwargs: Any) -> None:
+        self.model = model
+        super().__init__(**kwargs)
+
+    def to_python(self, value: Any) -> int | None:
+        if value in self.empty_values:
+            return None
+        try:
+            pk = parse_integer(value)
+        except ValueError:
+            pk = None
+        if pk is None or not self.model.objects.filter(pk=pk).exists():  # type: ignore[attr-defined]
+            raise forms.ValidationError(f'Invalid pk "{value}" - object does not exist.')
+        return pk
+
+
+class ScopedChoiceFilter(filters.Filter):
+    """``?practitioner=<id>``: an id of ``model``, looked up when the request is inside its scope (one statement)."""
+
+    field_class = _ScopedChoice
+
+
+class _Instant(forms.Field):
+    def to_python(self, value: Any) -> datetime | None:
+        if value in self.empty_values:
+            return None
+        try:
+            return parse_instant(value)
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+
+
+class InstantFilter(filters.Filter):
+    """An RFC 3339 instant; the offset is required."""
+
+    field_class = _Instant
+
+
+class _Day(forms.Field):
+    def to_python(self, value: Any) -> date | None:
+        if value in self.empty_values:
+            return None
+        try:
+            return parse_day(value)
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+
+
+class DayFilter(filters.Filter):
+    """A local date, YYYY-MM-DD."""
+
+    field_class = _Day
+
+
+class _Moment(forms.Field):
+    """An instant, or a local date that stands for its first moment in ``zone``; becomes aware UTC."""
+
+    def __init__(self, *, zone: str, **kwargs: Any) -> None:
+        self.zone = zone
+        super().__init__(**kwargs)
+
+    def to_python(self, value: Any) -> datetime | None:
+        if value in self.empty_values:
+            return None
+        try:
+            if DAY.fullmatch(value):
+                return datetime.combine(parse_day(value), time(), ZoneInfo(self.zone)).astimezone(UTC)
+            return parse_instant(value)
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+
+
+class MomentFilter(filters.Filter):
+    """``?from=`` and ``?to=`` over instants: RFC 3339, or a local date that begins in the time zone of the caller's account."""
+
+    field_class = _Moment
+
+    @property
+    def field(self) -> forms.Field:
+        request = getattr(self.parent, "request", None)
+        account = getattr(request.parser_context["view"], "account", None) if request is not None else None
+        self.extra["zone"] = account.timezone if account is not None else "UTC"
+        return super().field
+
+
+class _Flag(forms.Field):
+    def to_python(self, value: Any) -> bool | None:
+        if value in self.empty_values:
+            return None
+        if value not in ("true", "false"):
+            raise forms.ValidationError("Send true or false.")
+        return value == "true"
+
+
+class FlagFilter(filters.Filter):
+    """``true`` or ``false``; anything else is refused instead of ignored."""
+
+    field_class = _Flag
+
+
 class FilterSet(filters.FilterSet):
-    """Declared filters; ``updated_since`` comes with every resource that has updated_at."""
+    """Declared filters; ``updated_since`` comes with every resource."""
+
+    updated_since = InstantFilter(field_name="updated_at", lookup_expr="gte", help_text="Changed at or after this instant.")
 
     def parameters(self) -> dict[str, Any] | None:
         """{lookup: Param} of the filters in use when all of them can be parameters of one compiled query, else None."""
@@ -151,8 +260,8 @@ class Listing:
 
         def ordered(queryset: QuerySet, comparison: list[Any]) -> QuerySet:
             if cursor:
-                compare = reading.RowBefore if shown.descending else reading.RowAfter
-                queryset = queryset.filter(compare(reading.Row(*map(F, ordering.names)), reading.Row(*comparison)))
+                compare = compiled.RowBefore if shown.descending else compiled.RowAfter
+                queryset = queryset.filter(compare(compiled.Row(*map(F, ordering.names)), compiled.Row(*comparison)))
             # Every key is selected again behind the plan's columns, so that the cursor can be made from any row.
             keys = {f"_key{i}": F(name) for i, name in enumerate(ordering.names)}
             return queryset.annotate(**keys).order_by(*shown.terms).values_list(*plan.columns, *keys)[: size + 1]
@@ -169,14 +278,14 @@ class Listing:
                 queryset = self.base()
                 for lookup, (name, _) in parameters.items():
                     column = lookup.rpartition("__")[0]
-                    queryset = queryset.filter(**{lookup: reading.Param(f"filter_{name}", _field(self.model, column))})
-                return ordered(queryset, [reading.Param(f"cursor_{i}", f) for i, f in enumerate(fields)])
+                    queryset = queryset.filter(**{lookup: compiled.Param(f"filter_{name}", _field(self.model, column))})
+                return ordered(queryset, [compiled.Param(f"cursor_{i}", f) for i, f in enumerate(fields)])
 
         shape = (self.view, tuple(sorted(parameters)), shown.terms[0], cursor is not None, size)
         values = dict(self.scope_values)
         values.update({f"filter_{name}": value for name, value in parameters.values()})
         values.update({f"cursor_{i}": value for i, value in enumerate(cursor.values if cursor else ())})
-        return reading.run(shape, build, values)
+        return compiled.run(shape, build, values)
 
     def _filterset(self, request: Any) -> FilterSet | None:
         if self.filterset_class is None:

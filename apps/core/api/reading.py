@@ -5,15 +5,20 @@ from one query (``values_list``) and a generated function shapes each row. Lists
 the request (filters, ordering, page size), never per value; see docs/adr/0006-reading.md for what that is worth.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
-from django.db import connection, models
-from django.db.models import BooleanField, Expression, Func, QuerySet
+from django.db import models
+from django.db.models import QuerySet
+from phonenumber_field.modelfields import PhoneNumberField
 from rest_framework import serializers
+from rest_framework.validators import UniqueValidator
+
+from apps.core.api.fields import DayField, InstantField, PhoneField, StrictIntegerField, WallTimeField
+from apps.core.compiled import InParam, Param, run
 
 
 class Computed(serializers.Field):
@@ -103,7 +108,7 @@ class _Compiler:
             return f"({inner} if {self.column(path + '_id')} is not None else None)"
         if isinstance(declared, serializers.RelatedField):
             path += "_id"
-        column = self.column(path)
+        column = self.column(path + getattr(declared, "column_suffix", ""))
         convert = _converter(declared)
         if convert is None:
             return column
@@ -169,6 +174,16 @@ def represent(serializer_class: type["ResourceSerializer"], queryset: QuerySet) 
     return finish_rows(plan, [plan.shape(row) for row in rows], [row[0] for row in rows])
 
 
+INTEGERS = (
+    models.BigIntegerField,
+    models.IntegerField,
+    models.PositiveBigIntegerField,
+    models.PositiveIntegerField,
+    models.PositiveSmallIntegerField,
+    models.SmallIntegerField,
+)
+
+
 class ResourceSerializer(serializers.ModelSerializer):
     """One serializer per resource: validates input, and its readable fields are the plan for output.
 
@@ -176,9 +191,26 @@ class ResourceSerializer(serializers.ModelSerializer):
     Nested lists need ``Meta.parent`` (the column that holds the outer id) and ``Meta.order`` on the child.
     """
 
+    serializer_field_mapping: ClassVar = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        **dict.fromkeys(INTEGERS, StrictIntegerField),
+        models.DateField: DayField,
+        models.DateTimeField: InstantField,
+        models.TimeField: WallTimeField,
+        PhoneNumberField: PhoneField,
+    }
+
     def to_internal_value(self, data: Any) -> Any:
         refuse_unknown(self, data)
         return super().to_internal_value(data)
+
+    def update(self, instance: Any, validated_data: dict[str, Any]) -> Any:
+        """Writes only the columns that were sent, so that two people who change different fields both keep theirs."""
+        for name, value in validated_data.items():
+            setattr(instance, name, value)
+        if validated_data:
+            instance.save(update_fields=[*validated_data, "updated_at"])
+        return instance
 
     def to_representation(self, instance: Any) -> Any:
         rows = represent(type(self), type(instance)._base_manager.filter(pk=instance.pk))
@@ -190,12 +222,9 @@ class ResourceSerializer(serializers.ModelSerializer):
 
     def build_standard_field(self, field_name: str, model_field: Any) -> Any:
         field_class, kwargs = super().build_standard_field(field_name, model_field)
-        kwargs["validators"] = [v for v in kwargs.get("validators", ()) if not isinstance(v, serializers.UniqueValidator)] or None
+        kwargs["validators"] = [v for v in kwargs.get("validators", ()) if not isinstance(v, UniqueValidator)] or None
         if kwargs["validators"] is None:
             del kwargs["validators"]
-        if isinstance(model_field, models.TimeField):
-            kwargs.setdefault("format", "%H:%M")
-            kwargs.setdefault("input_formats", ["%H:%M"])
         return field_class, kwargs
 
     def build_relational_field(self, field_name: str, relation_info: Any) -> Any:
@@ -245,95 +274,3 @@ def refuse_unknown(serializer: serializers.Serializer, data: Any) -> None:
         if unknown:
             message = serializers.ErrorDetail("This field does not exist or cannot be written.", code="unknown_field")
             raise serializers.ValidationError({key: [message] for key in unknown})
-
-
-class Param(Expression):
-    """A placeholder in a compiled query; its value is given at execution."""
-
-    def __init__(self, name: str, output_field: models.Field) -> None:
-        super().__init__(output_field=output_field)
-        self.name = name
-
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
-        target = getattr(self.output_field, "target_field", self.output_field)
-        # varchar(n) would cut the value off silently.
-        kind = "text" if isinstance(target, models.CharField) else target.cast_db_type(connection)
-        return f"%s::{kind}", [Bound(self.name, target)]
-
-
-@dataclass(frozen=True)
-class Bound:
-    """Stands among the compiled parameters for the value called ``name``."""
-
-    name: str
-    field: models.Field
-
-
-class InParam(Func):
-    """column = ANY (parameter)"""
-
-    template = "%(expressions)s)"
-    arg_joiner = " = ANY ("
-    output_field = BooleanField()
-
-
-class Row(Func):
-    """(a, b): a row for row comparison."""
-
-    template = "(%(expressions)s)"
-    output_field = BooleanField()
-
-
-class RowBefore(Func):
-    """(a, b) < (c, d)"""
-
-    template = "%(expressions)s"
-    arg_joiner = " < "
-    output_field = BooleanField()
-
-
-class RowAfter(RowBefore):
-    """(a, b) > (c, d)"""
-
-    arg_joiner = " > "
-
-
-@dataclass(frozen=True)
-class CompiledQuery:
-    sql: str
-    params: tuple[Any, ...]
-    convert: Callable[[Iterable[Any]], Iterable[Any]]
-
-    def rows(self, values: dict[str, Any]) -> list[Any]:
-        """Execute with these values."""
-        arguments = [
-            p.field.get_db_prep_value(values[p.name], connection, prepared=False) if isinstance(p, Bound) else p for p in self.params
-        ]
-        with connection.cursor() as cursor:
-            cursor.execute(self.sql, arguments)
-            return list(self.convert(cursor.fetchall()))
-
-
-MAX_SHAPES = 2_000
-_compiled: dict[Any, CompiledQuery] = {}
-
-
-def run(shape: Any, build: Callable[[], QuerySet], values: dict[str, Any]) -> list[Any]:
-    """Rows of the query that ``build`` makes with Params; compiled the first time this ``shape`` is seen."""
-    query = _compiled.get(shape)
-    if query is None:
-        if len(_compiled) >= MAX_SHAPES:
-            _compiled.clear()
-        query = _compiled[shape] = _compile(build())
-    return query.rows(values)
-
-
-def _compile(queryset: QuerySet) -> CompiledQuery:
-    compiler = queryset.query.get_compiler(queryset.db)
-    sql, params = compiler.as_sql()
-    converters = compiler.get_converters([select[0] for select in compiler.select])
-
-    def convert(rows: Iterable[Any]) -> Iterable[Any]:
-        return compiler.apply_converters(rows, converters) if converters else rows
-
-    return CompiledQuery(sql, tuple(params), convert)

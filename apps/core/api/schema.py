@@ -9,6 +9,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
+from apps.core.api.fields import ShapedField
 from apps.core.api.listing import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from apps.core.api.reading import Computed, FromChildren
 
@@ -74,8 +75,11 @@ class AutoSchema(BaseAutoSchema):
                 kind = {
                     "NumberFilter": int,
                     "BooleanFilter": bool,
+                    "FlagFilter": bool,
                     "IsoDateTimeFilter": OpenApiTypes.DATETIME,
-                    "DateFilter": OpenApiTypes.DATE,
+                    "InstantFilter": OpenApiTypes.DATETIME,
+                    "MomentFilter": OpenApiTypes.STR,
+                    "DayFilter": OpenApiTypes.DATE,
                     "ModelChoiceFilter": int,
                     "ScopedChoiceFilter": int,
                 }.get(type(declared).__name__, str)
@@ -132,3 +136,7 @@ class ComputedExtension(_Declared):
 
 class FromChildrenExtension(_Declared):
     target_class = FromChildren
+
+
+class ShapedFieldExtension(_Declared):
+    target_class = ShapedField

@@ -8,63 +8,75 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
+        ("accounts", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Counter',
+            name="Counter",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now())),
-                ('updated_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
-                ('name', models.CharField(max_length=32)),
-                ('value', models.PositiveBigIntegerField(default=0)),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.account')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now())),
+                ("updated_at", models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
+                ("name", models.CharField(max_length=32)),
+                ("value", models.PositiveBigIntegerField(default=0)),
+                (
+                    "account",
+                    models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="accounts.account"),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('account', 'name'), name='core_counter_unique_name')],
+                "constraints": [models.UniqueConstraint(fields=("account", "name"), name="core_counter_unique_name")],
             },
         ),
         migrations.CreateModel(
-            name='Event',
+            name="Event",
             fields=[
-                ('created_at', models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now())),
-                ('updated_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('transaction', apps.core.models.TransactionIdField(db_default=apps.core.models.CurrentTransactionId(), editable=False)),
-                ('type', models.CharField(max_length=64)),
-                ('subject_type', models.CharField(max_length=64)),
-                ('subject_id', models.BigIntegerField()),
-                ('actor_id', models.BigIntegerField(blank=True, null=True)),
-                ('source', models.CharField(blank=True, max_length=32)),
-                ('changes', models.JSONField(blank=True, default=dict)),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.account')),
+                ("created_at", models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now())),
+                ("updated_at", models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("transaction", apps.core.models.TransactionIdField(db_default=apps.core.models.CurrentTransactionId(), editable=False)),
+                ("type", models.CharField(max_length=64)),
+                ("subject_type", models.CharField(max_length=64)),
+                ("subject_id", models.BigIntegerField()),
+                ("actor_id", models.BigIntegerField(blank=True, null=True)),
+                ("source", models.CharField(blank=True, max_length=32)),
+                ("changes", models.JSONField(blank=True, default=dict)),
+                (
+                    "account",
+                    models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="accounts.account"),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['account', 'subject_type', 'subject_id', 'id'], name='core_event_subject')],
-                'constraints': [apps.core.constraints.TenantKey(fields=('account', 'id'), name='core_event_tenant_key')],
+                "indexes": [models.Index(fields=["account", "subject_type", "subject_id", "id"], name="core_event_subject")],
+                "constraints": [apps.core.constraints.TenantKey(fields=("account", "id"), name="core_event_tenant_key")],
             },
         ),
         migrations.CreateModel(
-            name='IdempotencyKey',
+            name="IdempotencyKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now())),
-                ('updated_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
-                ('key', models.CharField(max_length=255)),
-                ('actor_id', models.BigIntegerField(blank=True, null=True)),
-                ('request_hash', models.CharField(max_length=64)),
-                ('status_code', models.PositiveSmallIntegerField(blank=True, null=True)),
-                ('response', models.TextField(blank=True)),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.account')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now())),
+                ("updated_at", models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
+                ("key", models.CharField(max_length=255)),
+                ("actor_id", models.BigIntegerField(blank=True, null=True)),
+                ("request_hash", models.CharField(max_length=64)),
+                ("status_code", models.PositiveSmallIntegerField(blank=True, null=True)),
+                ("response", models.TextField(blank=True)),
+                (
+                    "account",
+                    models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="accounts.account"),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('account', 'actor_id', 'key'), name='core_idempotencykey_unique_key', nulls_distinct=False)],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("account", "actor_id", "key"), name="core_idempotencykey_unique_key", nulls_distinct=False
+                    )
+                ],
             },
         ),
     ]

@@ -2,6 +2,7 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
+from apps.core.api.fields import StrictIntegerField
 from apps.core.api.reading import FromChildren, ResourceSerializer
 from apps.packages.models import Package, PackageItem
 from apps.packages.services import create_package, update_package
@@ -9,7 +10,7 @@ from apps.packages.services import create_package, update_package
 
 class PackageItemSerializer(ResourceSerializer):
     service_name = serializers.CharField(source="service.name", read_only=True)
-    quantity = serializers.IntegerField(min_value=1, max_value=500, default=1, help_text="Sessions of this service.")
+    quantity = StrictIntegerField(min_value=1, max_value=500, default=1, help_text="Sessions of this service.")
 
     class Meta:
         model = PackageItem

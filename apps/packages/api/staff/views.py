@@ -1,21 +1,14 @@
 from typing import Any, ClassVar
 
-from django_filters import rest_framework as filters
-
 from apps.accounts.api.doors import StaffViewSet
 from apps.core.api.doors import ResourceMixin
-from apps.core.api.listing import FilterSet
+from apps.core.api.listing import FilterSet, FlagFilter
 from apps.packages.api.staff.serializers import PackageSerializer
 from apps.packages.models import Package
 
 
 class PackageFilter(FilterSet):
-    is_active = filters.BooleanFilter()
-    updated_since = filters.IsoDateTimeFilter(field_name="updated_at", lookup_expr="gte")
-
-    class Meta:
-        model = Package
-        fields: ClassVar[list[str]] = []
+    is_active = FlagFilter()
 
 
 class PackageViewSet(ResourceMixin, StaffViewSet):

@@ -1,5 +1,0 @@
-from allauth.headless.tokens.strategies.sessions import SessionTokenStrategy
-
-
-class KnoxTokenStrategy(SessionTokenStrategy):
-    pass

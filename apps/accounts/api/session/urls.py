@@ -1,0 +1,17 @@
+from django.urls import path
+from rest_framework.routers import SimpleRouter
+
+from apps.accounts.api.session.views import AcceptInvitationView, AccountsView, MeView, TokenViewSet
+
+router = SimpleRouter()
+router.register("auth/tokens", TokenViewSet, basename="token")
+urlpatterns = [
+    *router.urls,
+    path("me/", MeView.as_view({"get": "retrieve"}, basename="me"), name="me"),
+    path("accounts/", AccountsView.as_view({"post": "create"}, basename="new-account"), name="new-account"),
+    path(
+        "invitations/accept/",
+        AcceptInvitationView.as_view({"post": "create"}, basename="accept-invitation"),
+        name="accept-invitation",
+    ),
+]

@@ -1,0 +1,104 @@
+"""Queries compiled once: SQL kept per shape of a question, executed with the values of each asking.
+
+Compiling a queryset costs more than executing it on the hot paths. ``Param`` stands in a queryset for a value that is given
+at execution; ``run`` compiles what ``build`` makes the first time a shape is seen, and from then on only executes.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, models
+from django.db.models import BooleanField, Expression, Func, QuerySet
+
+
+class Param(Expression):
+    """A placeholder in a compiled query; its value is given at execution."""
+
+    def __init__(self, name: str, output_field: models.Field) -> None:
+        super().__init__(output_field=output_field)
+        self.name = name
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        target = getattr(self.output_field, "target_field", self.output_field)
+        # varchar(n) would cut the value off silently.
+        kind = "text" if isinstance(target, models.CharField) else target.cast_db_type(connection)
+        return f"%s::{kind}", [Bound(self.name, target)]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Stands among the compiled parameters for the value called ``name``."""
+
+    name: str
+    field: models.Field
+
+
+class InParam(Func):
+    """column = ANY (parameter)"""
+
+    template = "%(expressions)s)"
+    arg_joiner = " = ANY ("
+    output_field = BooleanField()
+
+
+class Row(Func):
+    """(a, b): a row for row comparison."""
+
+    template = "(%(expressions)s)"
+    output_field = BooleanField()
+
+
+class RowBefore(Func):
+    """(a, b) < (c, d)"""
+
+    template = "%(expressions)s"
+    arg_joiner = " < "
+    output_field = BooleanField()
+
+
+class RowAfter(RowBefore):
+    """(a, b) > (c, d)"""
+
+    arg_joiner = " > "
+
+
+@dataclass(frozen=True)
+class CompiledQuery:
+    sql: str
+    params: tuple[Any, ...]
+    convert: Callable[[Iterable[Any]], Iterable[Any]]
+
+    def rows(self, values: dict[str, Any]) -> list[Any]:
+        """Execute with these values."""
+        arguments = [
+            p.field.get_db_prep_value(values[p.name], connection, prepared=False) if isinstance(p, Bound) else p for p in self.params
+        ]
+        with connection.cursor() as cursor:
+            cursor.execute(self.sql, arguments)
+            return list(self.convert(cursor.fetchall()))
+
+
+MAX_SHAPES = 2_000
+_compiled: dict[Any, CompiledQuery] = {}
+
+
+def run(shape: Any, build: Callable[[], QuerySet], values: dict[str, Any]) -> list[Any]:
+    """Rows of the query that ``build`` makes with Params; compiled the first time this ``shape`` is seen."""
+    query = _compiled.get(shape)
+    if query is None:
+        if len(_compiled) >= MAX_SHAPES:
+            _compiled.clear()
+        query = _compiled[shape] = _compile(build())
+    return query.rows(values)
+
+
+def _compile(queryset: QuerySet) -> CompiledQuery:
+    compiler = queryset.query.get_compiler(queryset.db)
+    sql, params = compiler.as_sql()
+    converters = compiler.get_converters([select[0] for select in compiler.select])
+
+    def convert(rows: Iterable[Any]) -> Iterable[Any]:
+        return compiler.apply_converters(rows, converters) if converters else rows
+
+    return CompiledQuery(sql, tuple(params), convert)

@@ -1,0 +1,21 @@
+"""Invariants of orders (security.md §3)."""
+
+from apps.core.doctor import invariant
+
+invariant(
+    "I06.lines",
+    "The lines of an order add up to its total.",
+    """
+    SELECT o.id FROM orders_order o LEFT JOIN orders_orderline l ON l.order_id = o.id
+    GROUP BY o.id HAVING coalesce(sum(l.amount_cents), 0) <> o.total_amount_cents
+    """,
+)
+invariant(
+    "I18.orders",
+    "No order points into another account.",
+    """
+    SELECT o.id FROM orders_order o JOIN clients_client c ON c.id IN (o.client_id, o.payer_id) WHERE c.account_id <> o.account_id
+    UNION ALL SELECT o.id FROM orders_order o JOIN packages_package p ON p.id = o.package_id WHERE p.account_id <> o.account_id
+    UNION ALL SELECT o.id FROM orders_order o JOIN catalog_service s ON s.id = o.service_id WHERE s.account_id <> o.account_id
+    """,
+)

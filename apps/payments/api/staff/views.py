@@ -1,0 +1,44 @@
+from typing import ClassVar
+
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.accounts.api.doors import StaffViewSet
+from apps.core.api.doors import ListMixin, RetrieveMixin
+from apps.core.api.listing import FilterSet
+from apps.payments.api.staff.serializers import MarkReceivedInput, PaymentSerializer
+from apps.payments.models import Payment
+from apps.payments.services import mark_received
+
+
+class PaymentFilter(FilterSet):
+    status = filters.ChoiceFilter(choices=Payment.Status.choices)
+    method = filters.ChoiceFilter(choices=Payment.Method.choices)
+    order = filters.NumberFilter(field_name="order_id", min_value=1, max_value=2**63 - 1)
+    client = filters.NumberFilter(field_name="client_id", min_value=1, max_value=2**63 - 1)
+    updated_since = filters.IsoDateTimeFilter(field_name="updated_at", lookup_expr="gte")
+
+    class Meta:
+        model = Payment
+        fields: ClassVar[list[str]] = []
+
+
+class PaymentViewSet(ListMixin, RetrieveMixin, StaffViewSet):
+    """Payments of the account's orders. They are made by a checkout; here they are marked as received."""
+
+    model = Payment
+    serializer_class = PaymentSerializer
+    filterset_class = PaymentFilter
+    idempotent = frozenset({"mark_received"})
+
+    @extend_schema(request=MarkReceivedInput, responses=PaymentSerializer)
+    @action(detail=True, methods=["post"], url_path="mark-received")
+    def mark_received(self, request: Request, pk: str) -> Response:
+        """Cash is in the till, or the bank transfer has arrived: settles the full amount. 409 `invalid_transition` otherwise."""
+        payment = self.get_object()
+        self.validated(MarkReceivedInput, request)
+        mark_received(payment)
+        return Response(self.represent(payment.pk))
