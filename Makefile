@@ -59,6 +59,7 @@ check: .venv/.installed ## everything that is checked without running the tests
 	.venv/bin/mypy
 	$(PY) manage.py makemigrations --check --dry-run
 	$(PY) manage.py check --fail-level WARNING
+	$(PY) manage.py docs --check
 	$(PY) manage.py spectacular --validate --fail-on-warn --file /dev/null
 	$(PY) -m pytest tests/test_architecture.py -q
 

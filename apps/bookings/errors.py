@@ -31,18 +31,18 @@ class BeyondHorizon(DomainError):
     default_message = "This service cannot be booked that far ahead."
 
 
+class LimitReached(DomainError):
+    """A limit of the service or the practitioner for that day or week is used up; ``rule`` names it."""
+
+    code = "limit_reached"
+    default_message = "No more sessions can be booked in that period."
+
+
 class AlreadyScheduled(DomainError):
     """The session has its time already."""
 
     code = "already_scheduled"
     default_message = "This session is scheduled already."
-
-
-class InvalidTransition(DomainError):
-    """The booking's state does not allow this; ``allowed_actions`` lists what it allows."""
-
-    code = "invalid_transition"
-    default_message = "The state of this booking does not allow that."
 
 
 class PackageExpired(DomainError):

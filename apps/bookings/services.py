@@ -9,7 +9,7 @@ from django.utils import timezone
 from apps.bookings.errors import (
     AlreadyScheduled,
     BeyondHorizon,
-    InvalidTransition,
+    LimitReached,
     NoticeTooShort,
     OutsideHours,
     PackageExpired,
@@ -18,9 +18,9 @@ from apps.bookings.errors import (
 )
 from apps.bookings.models import ACTIVE, ONE_SEAT, ONE_SERVICE, ONE_START, Booking, Status
 from apps.bookings.slots import Diary, Offer, Terms, find_slots, nearest_starts, offers_of, open_diary
-from apps.catalog.models import Practitioner
+from apps.catalog.models import Practitioner, Service
 from apps.core.db import constraint_error, joined
-from apps.core.errors import Invalid
+from apps.core.errors import Invalid, InvalidTransition
 from apps.core.events import emit
 from apps.orders.models import Order
 from apps.scheduling.hours import from_epoch, to_epoch
@@ -66,13 +66,13 @@ def schedule_booking(
 
     Locks the practitioner, then the booking, so that of many at once one wins and the rest are told cleanly; the exclusion
     constraints are the last word. Raises AlreadyScheduled, InvalidTransition, PackageExpired, PackagePaused, Invalid (the
-    practitioner does not offer the service), NoticeTooShort, BeyondHorizon, OutsideHours, SlotTaken (with alternatives).
+    practitioner does not offer the service), NoticeTooShort, BeyondHorizon, OutsideHours, LimitReached, SlotTaken (the last three with alternatives).
     """
     at = at or timezone.now()
     _lock_diary(practitioner)
-    booking = (
-        Booking.objects.select_for_update(of=("self",), no_key=True).select_related("order", "account").get(pk=booking.pk)
-    )
+    booking = Booking.objects.select_for_update(of=("self",), no_key=True).select_related("order", "account", "service").get(pk=booking.pk)
+    if booking.service.limits:  # a limit counts over all practitioners, so their locks are not enough
+        Service.objects.select_for_update(no_key=True).only("id").get(pk=booking.service_id)
     _refuse_unless_draft(booking)
     _refuse_outside_validity(booking.order, start_time, at)
     terms, offers = offers_of(booking.account_id, booking.service_id, practitioner.pk)
@@ -133,7 +133,7 @@ def _refuse_unless_offered(booking: Booking, terms: Terms, offer: Offer, start_t
 
 
 def _explain_refusal(booking: Booking, terms: Terms, offer: Offer, start_time: datetime, at: datetime, diary: Diary) -> None:
-    """An occupied start inside working hours is always ``slot_taken``; everything else is ``outside_hours``."""
+    """An occupied start inside working hours is always ``slot_taken``; then the grid, then the limits."""
     start, length = to_epoch(start_time), offer.duration_minutes * 60
     _, working = diary.openings(offer)
     alternatives = _alternatives(booking, terms, offer, start_time, at)
@@ -141,7 +141,9 @@ def _explain_refusal(booking: Booking, terms: Terms, offer: Offer, start_time: d
         raise OutsideHours(rule="working_hours", alternatives=alternatives)
     if not diary.seats_free(offer, [start]):
         raise SlotTaken(alternatives=alternatives)
-    raise OutsideHours("Sessions do not start at this minute.", rule="slot_step", alternatives=alternatives)
+    if start_time.microsecond or start not in diary.candidates(offer):
+        raise OutsideHours("Sessions do not start at this minute.", rule="slot_step", alternatives=alternatives)
+    raise LimitReached(rule=diary.refusing_limit(offer, start), alternatives=alternatives)
 
 
 def _alternatives(booking: Booking, terms: Terms, offer: Offer, start_time: datetime, at: datetime) -> list[dict[str, Any]]:

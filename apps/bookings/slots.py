@@ -5,16 +5,17 @@ Times are epoch seconds (UTC) inside this module; a Slot is made of them only wh
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import BigIntegerField, DateTimeField, F, QuerySet
+from django.db.models import BigIntegerField, DateTimeField, F, Q, QuerySet
 
 from apps.accounts.models import Account
 from apps.accounts.selectors import setting
+from apps.bookings.limits import COUNTED, Held, Tally
 from apps.bookings.models import ACTIVE, Booking
 from apps.catalog.models import Offering
 from apps.core.compiled import InParam, Param, run
@@ -33,6 +34,7 @@ class Offer:
     zone: ZoneInfo
     duration_minutes: int
     price_cents: int
+    limits: dict[str, int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Terms:
         "capacity",
         "min_notice_minutes",
         "horizon_days",
+        "limits",
     )
 
     service_id: int
@@ -60,6 +63,7 @@ class Terms:
     capacity: int
     min_notice_minutes: int
     horizon_days: int | None
+    limits: dict[str, int | None]
 
     def earliest(self, at: datetime) -> datetime:
         """The first instant that keeps the minimum notice (elapsed time)."""
@@ -97,10 +101,16 @@ def offers_of(account_id: int, service_id: int, practitioner_id: int | None = No
     rows = run("bookings.offers", _offers, {"account": account_id, "service": service_id})
     if not rows:
         return None, []
-    terms = Terms(*rows[0][4:])
+    terms = Terms(*rows[0][5:])
     offers = [
-        Offer(found_id, ZoneInfo(zone), terms.duration_minutes if duration is None else duration, terms.price_cents if price is None else price)
-        for found_id, zone, duration, price, *_ in rows
+        Offer(
+            found_id,
+            ZoneInfo(zone),
+            terms.duration_minutes if duration is None else duration,
+            terms.price_cents if price is None else price,
+            limits,
+        )
+        for found_id, zone, duration, price, limits, *_ in rows
         if practitioner_id is None or found_id == practitioner_id
     ]
     return terms, offers
@@ -117,7 +127,7 @@ def _offers() -> QuerySet:
             service__is_active=True,
         )
         .order_by("practitioner_id")
-        .values_list("practitioner_id", "practitioner__timezone", "duration_minutes", "price_cents", *service)
+        .values_list("practitioner_id", "practitioner__timezone", "duration_minutes", "price_cents", "practitioner__limits", *service)
     )
 
 
@@ -131,6 +141,8 @@ class Diary:
     hours: dict[int, Availability]
     busy: dict[int, list[Busy]]
     padding_inside_hours: bool = False
+    service_tally: Tally | None = None
+    tallies: dict[int, Tally] = field(default_factory=dict)
 
     def openings(self, offer: Offer) -> tuple[list[Window], list[tuple[int, int]]]:
         """The windows of an offer's practitioner and the working time left in them, epoch seconds."""
@@ -181,8 +193,18 @@ class Diary:
         return [
             Slot(start, start + length, offer.practitioner_id, seats, offer.price_cents, start - notice)
             for start, seats in self.seats_free(offer, starts)
-            if seats >= party
+            if seats >= party and self.refusing_limit(offer, start) is None
         ]
+
+    def refusing_limit(self, offer: Offer, start: int) -> str | None:
+        """The limit of the service or the practitioner that a session at ``start`` would break."""
+        wanted = Held(self.terms.service_id, offer.practitioner_id, start, offer.duration_minutes)
+        if self.service_tally and (name := self.service_tally.refuses(self.terms.limits, wanted)):
+            return f"service.{name}"
+        tally = self.tallies.get(offer.practitioner_id)
+        if tally and (name := tally.refuses(offer.limits, wanted)):
+            return f"practitioner.{name}"
+        return None
 
 
 def _up(instant: datetime) -> int:
@@ -217,7 +239,47 @@ def open_diary(
     }
     for practitioner_id, service_id, start, busy_from, busy_until in run("bookings.busy", _busy, values):
         busy.setdefault(practitioner_id, []).append(Busy(to_epoch(busy_from), _up(busy_until), service_id, to_epoch(start)))
-    return Diary(terms, since, until, hours, busy, setting(account, "padding_inside_hours"))
+    service_tally, tallies = _tallies(account, terms, offers, since, until, except_booking)
+    return Diary(terms, since, until, hours, busy, setting(account, "padding_inside_hours"), service_tally, tallies)
+
+
+def _tallies(
+    account: Account, terms: Terms, offers: list[Offer], since: datetime, until: datetime, except_booking: int | None
+) -> tuple[Tally | None, dict[int, Tally]]:
+    """What limits have to count, over the whole local weeks of the range; no statement when nothing is limited."""
+    limited = [offer for offer in offers if offer.limits]
+    if not terms.limits and not limited:
+        return None, {}
+    values = {
+        "account": account.pk,
+        "ids": [offer.practitioner_id for offer in limited],
+        "service": terms.service_id if terms.limits else 0,
+        "since": since - 8 * ONE_DAY,
+        "until": until + 8 * ONE_DAY,
+        "except": except_booking or 0,
+    }
+    rows = run("bookings.held", _held, values)
+    held = [Held(s, p, to_epoch(start), round((end - start).total_seconds() / 60)) for s, p, start, end in rows]
+    service_tally = None
+    if terms.limits:
+        service_tally = Tally.of(ZoneInfo(account.timezone), (one for one in held if one.service_id == terms.service_id))
+    tallies = {o.practitioner_id: Tally.of(o.zone, (one for one in held if one.practitioner_id == o.practitioner_id)) for o in limited}
+    return service_tally, tallies
+
+
+def _held() -> QuerySet:
+    return (
+        Booking._base_manager.filter(
+            Q(InParam(F("practitioner_id"), Param("ids", ArrayField(BigIntegerField()))))
+            | Q(service_id=Param("service", BigIntegerField())),
+            account_id=Param("account", BigIntegerField()),
+            status__in=COUNTED,
+            start_time__gte=Param("since", DateTimeField()),
+            start_time__lt=Param("until", DateTimeField()),
+        )
+        .exclude(pk=Param("except", BigIntegerField()))
+        .values_list("service_id", "practitioner_id", "start_time", "end_time")
+    )
 
 
 LONGEST = timedelta(days=9)  # the longest session (7 days) with the longest padding on both sides

@@ -26,7 +26,7 @@ from apps.core.errors import DomainError, InUse
 from apps.core.models import Event, IdempotencyKey, TenantModel, TimestampedModel
 from apps.core.tenancy import current_account_id
 
-REFUSALS = (IntegrityError, ProtectedError, RestrictedError, DomainError)
+REFUSALS = ()
 FOREIGN_KEY = "23503"
 
 
@@ -141,6 +141,7 @@ class ScopedInline(ByRole, TabularInline):
 
     form = ScopedForm
     extra = 0
+    hide_title = True
     select_related: ClassVar[tuple[str, ...]] = ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:

@@ -66,6 +66,13 @@ class InUse(DomainError):
     default_message = "This is in use and cannot be deleted; deactivate it instead."
 
 
+class InvalidTransition(DomainError):
+    """The object's state does not allow this; ``allowed_actions`` lists what it allows."""
+
+    code = "invalid_transition"
+    default_message = "The state of this object does not allow that."
+
+
 class PayloadTooLarge(DomainError):
     """The request body is larger than the limit."""
 

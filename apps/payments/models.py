@@ -51,9 +51,7 @@ class Payment(TenantModel):
                 condition=~Q(status="succeeded") | Q(captured_cents=F("amount_cents"), received_at__isnull=False),
                 name="payments_payment_succeeded_is_received",
             ),
-            UniqueConstraint(
-                fields=["account", "reference"], condition=~Q(reference=""), name="payments_payment_unique_reference"
-            ),
+            UniqueConstraint(fields=["account", "reference"], condition=~Q(reference=""), name="payments_payment_unique_reference"),
         ]
         indexes: ClassVar = [Index(fields=["account", "-created_at", "-id"], name="payments_payment_recent")]  # payments/
 

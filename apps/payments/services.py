@@ -7,17 +7,10 @@ from simple_history.utils import bulk_update_with_history
 
 from apps.bookings.models import Booking
 from apps.core.db import joined
-from apps.core.errors import DomainError
+from apps.core.errors import InvalidTransition
 from apps.core.events import emit
 from apps.orders.models import Order
 from apps.payments.models import Payment
-
-
-class PaymentFinished(DomainError):
-    """The payment has ended already; ``allowed_actions`` is empty."""
-
-    code = "invalid_transition"
-    default_message = "This payment has been settled or cancelled already."
 
 
 @joined
@@ -42,13 +35,13 @@ def create_payment(*, order: Order, method: str, amount_cents: int, at: datetime
 def mark_received(payment: Payment, *, at: datetime | None = None) -> Payment:
     """Settle the full amount of a pending payment and, when the order is paid with it, its sessions.
 
-    Locks order, then payment. Raises PaymentFinished when it is not pending.
+    Locks order, then payment. Raises InvalidTransition when it is not pending.
     """
     at = at or timezone.now()
     order = Order.objects.select_for_update(no_key=True).get(pk=payment.order_id)
     payment = Payment.objects.select_for_update(no_key=True).get(pk=payment.pk)
     if payment.status != Payment.Status.PENDING:
-        raise PaymentFinished(allowed_actions=[])
+        raise InvalidTransition("This payment has been settled or cancelled already.", allowed_actions=[])
     payment.status = Payment.Status.SUCCEEDED
     payment.captured_cents = payment.amount_cents
     payment.received_at = at

@@ -75,8 +75,11 @@ def _exceptions() -> QuerySet:
         "none_bool": Value(None, output_field=BooleanField()),
     }
     none_time = Value(None, output_field=DateTimeField())
-    return overrides.annotate(none_start=none_time, none_end=none_time).values_list(
-        "practitioner_id", "date", "windows", "adds", "none_start", "none_end"
-    ).union(
-        closures.annotate(**nothing).values_list("practitioner_id", "none_date", "none_json", "none_bool", "starts_at", "ends_at"), all=True
+    return (
+        overrides.annotate(none_start=none_time, none_end=none_time)
+        .values_list("practitioner_id", "date", "windows", "adds", "none_start", "none_end")
+        .union(
+            closures.annotate(**nothing).values_list("practitioner_id", "none_date", "none_json", "none_bool", "starts_at", "ends_at"),
+            all=True,
+        )
     )

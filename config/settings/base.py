@@ -171,7 +171,9 @@ AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 # django-axes guards the admin's login form; the API's logins are limited by allauth.
 AXES_ONLY_ADMIN_SITE = True
-AXES_HANDLER = "axes.handlers.database.AxesDatabaseHandler"
+AXES_HANDLER = "apps.accounts.lockout.AdminLockout"
+# The key under which Django's login form passes the e-mail; without it failures are counted for nobody.
+AXES_USERNAME_FORM_FIELD = "username"
 AXES_LOCKOUT_TEMPLATE = "admin/locked.html"
 
 REST_KNOX = {
@@ -215,6 +217,15 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/api/",
+    "ENUM_NAME_OVERRIDES": {
+        "AccountStatus": "apps.accounts.models.Account.Status",
+        "BookingStatus": "apps.bookings.models.Status",
+        "BookingPaymentStatus": "apps.bookings.models.Booking.PaymentStatus",
+        "OrderStatus": "apps.orders.models.Order.Status",
+        "OrderPaymentStatus": "apps.orders.models.Order.PaymentStatus",
+        "PaymentState": "apps.payments.models.Payment.Status",
+        "PaymentMethod": "apps.payments.models.Payment.Method",
+    },
 }
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_ALLOW_HEADERS = [
@@ -248,11 +259,12 @@ MAX_BODY_BYTES = 1_000_000
 MAX_UPLOAD_BYTES = 10_500_000
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 
-# manage.py serve and worker; an empty PORT is none (make exports it so)
+# manage.py serve, worker and demo; make exports what is not set as empty
 WEB_HOST = env.str("HOST", default="127.0.0.1")
 WEB_PORT = int(env.str("PORT", default="") or 8000)
 WEB_WORKERS = env.int("WEB_WORKERS", default=2)
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=4)
+DEMO_RESET = env.str("RESET", default="") not in ("", "0")
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("es", "Español")]

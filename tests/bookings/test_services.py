@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from apps.bookings.errors import AlreadyScheduled, BeyondHorizon, InvalidTransition, NoticeTooShort, OutsideHours, PackagePaused, SlotTaken
+from apps.bookings.errors import AlreadyScheduled, BeyondHorizon, NoticeTooShort, OutsideHours, PackagePaused, SlotTaken
 from apps.bookings.models import Booking
 from apps.bookings.services import Override, schedule_booking
 from apps.core.db import constraint_name
-from apps.core.errors import Invalid
+from apps.core.errors import Invalid, InvalidTransition
 from apps.core.models import Event
 from apps.core.tenancy import account_scope
 from apps.orders.models import Order

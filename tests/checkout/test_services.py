@@ -8,13 +8,13 @@ from apps.bookings.errors import OutsideHours, SlotTaken
 from apps.bookings.models import Booking
 from apps.bookings.services import schedule_booking
 from apps.checkout.errors import NotForSale, PackageEmpty
-from apps.core.errors import Invalid
+from apps.core.errors import Invalid, InvalidTransition
 from apps.core.models import Event
 from apps.core.tenancy import account_scope
 from apps.orders.models import ClientPackage, Order
 from apps.packages.services import update_package
 from apps.payments.models import Payment
-from apps.payments.services import PaymentFinished, mark_received
+from apps.payments.services import mark_received
 from factories.catalog import ServiceFactory
 from factories.packages import PackageFactory, PackageItemFactory
 from tests.studio import MONDAY_TEN, NOW
@@ -131,7 +131,7 @@ def test_mark_received_pays_the_order_and_every_session_once(studio):
 
     with account_scope(studio.account):
         payment = mark_received(sale.payment, at=NOW)
-        with pytest.raises(PaymentFinished), transaction.atomic():
+        with pytest.raises(InvalidTransition), transaction.atomic():
             mark_received(sale.payment, at=NOW)
 
         order = Order.objects.get()

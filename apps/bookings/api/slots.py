@@ -116,5 +116,3 @@ def _party(value: str | None) -> int:
     if not (value.isascii() and value.isdigit() and 1 <= int(value[:5]) <= 1000):
         raise Invalid(fields={"party": ["Send a number from 1 to 1000."]})
     return int(value)
-
-

@@ -4,8 +4,7 @@ from apps.core.operations import TenantPolicies
 
 # A person finds the rows that are about them in every account: the customer door starts here.
 OWN = (
-    "customer_id IN (SELECT c.id FROM users_customer c WHERE c.user_id"
-    " = (SELECT nullif(current_setting('app.user_id', true), '')::bigint))"
+    "customer_id IN (SELECT c.id FROM users_customer c WHERE c.user_id = (SELECT nullif(current_setting('app.user_id', true), '')::bigint))"
 )
 
 

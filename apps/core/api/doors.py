@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, ClassVar, final
 
-from django.db import IntegrityError, connection, models, transaction
+from django.db import IntegrityError, models, transaction
 from django.db.models import CheckConstraint, ProtectedError, QuerySet, RestrictedError, UniqueConstraint
 from django.http import HttpResponseBase
 from django_scopes import scope
@@ -266,7 +266,7 @@ class ResourceMixin(ListMixin, RetrieveMixin, CreateMixin, UpdateMixin, DestroyM
     http_method_names: ClassVar = ["get", "post", "patch", "delete", "head", "options"]
 
 
-class refused_by_database(transaction.Atomic):  # noqa: N801  used like a function
+class refused_by_database(transaction.Atomic):
     """Run a write in a savepoint and say a refused constraint in words: 400 with the fields, or 409 ``in_use``."""
 
     def __init__(self, model: type[models.Model]) -> None:

@@ -226,7 +226,7 @@ class Listing:
         """The answer: {next, previous, results}. Raises UnknownField or Invalid for parameters that are not declared."""
         query = request.query_params
         declared = self.filterset_class.base_filters if self.filterset_class else {}
-        unknown = [k for k in query if k not in declared and k not in RESERVED or (k == "search" and not self.search)]
+        unknown = [k for k in query if (k not in declared and k not in RESERVED) or (k == "search" and not self.search)]
         if unknown:
             raise UnknownField(fields={k: ["There is no such filter."] for k in unknown})
         if any("\0" in v for values in query.lists() for v in values[1]):
@@ -322,10 +322,7 @@ def _field(model: type[models.Model], path: str) -> models.Field:
     """The model field at the end of an ORM path; ``client`` and ``client_id`` both mean the key."""
     field: Any = None
     for part in path.split("__"):
-        if part == "pk":
-            field = model._meta.pk
-        else:
-            field = model._meta.get_field(part)
+        field = model._meta.pk if part == "pk" else model._meta.get_field(part)
         if field.is_relation:
             model = field.related_model
     return getattr(field, "target_field", field)

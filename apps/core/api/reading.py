@@ -7,7 +7,7 @@ the request (filters, ordering, page size), never per value; see docs/adr/0006-r
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
@@ -126,7 +126,7 @@ class _Compiler:
         return "{" + ", ".join(parts) + "}"
 
 
-@lru_cache(maxsize=None)
+@cache
 def plan_of(serializer_class: type["ResourceSerializer"]) -> Plan:
     """The plan of a serializer class, compiled once per process."""
     serializer = serializer_class()
@@ -149,11 +149,8 @@ def finish_rows(plan: Plan, results: list[dict[str, Any]], ids: list[Any]) -> li
     """Add nested lists (one query each, whatever the number of rows) and the fields made from them."""
     for children in plan.children:
         by_parent: dict[Any, list[dict[str, Any]]] = {i: [] for i in ids}
-        if ids:
-            columns = (*children.plan.columns, children.parent)
-            query = run(("children", children.model, columns, children.order), lambda: _children_of(children, columns), {"ids": ids})
-            for row in query:
-                by_parent[row[-1]].append(children.plan.shape(row))
+        for row in _children_of(children, ids) if ids else ():
+            by_parent[row[-1]].append(children.plan.shape(row))
         for result, i in zip(results, ids, strict=True):
             result[children.name] = by_parent[i]
     for name, make in plan.finish:
@@ -162,9 +159,15 @@ def finish_rows(plan: Plan, results: list[dict[str, Any]], ids: list[Any]) -> li
     return results
 
 
-def _children_of(children: Children, columns: tuple[str, ...]) -> QuerySet:
-    wanted = InParam(models.F(children.parent), Param("ids", ArrayField(models.BigIntegerField())))
-    return children.model._base_manager.filter(wanted).order_by(*children.order).values_list(*columns)
+def _children_of(children: Children, ids: list[Any]) -> list[Any]:
+    """The rows of a nested list for all outer rows; the parent's id comes last."""
+    columns = (*children.plan.columns, children.parent)
+
+    def build() -> QuerySet:
+        wanted = InParam(models.F(children.parent), Param("ids", ArrayField(models.BigIntegerField())))
+        return children.model._base_manager.filter(wanted).order_by(*children.order).values_list(*columns)
+
+    return run(("children", children.model, columns, children.order), build, {"ids": ids})
 
 
 def represent(serializer_class: type["ResourceSerializer"], queryset: QuerySet) -> list[dict[str, Any]]:

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema as BaseAutoSchema
 from drf_spectacular.plumbing import build_basic_type
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
-from apps.core.api.fields import ShapedField
+from apps.core.api.fields import WALL_TIME, ShapedField
 from apps.core.api.listing import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from apps.core.api.reading import Computed, FromChildren
 
@@ -140,3 +140,23 @@ class FromChildrenExtension(_Declared):
 
 class ShapedFieldExtension(_Declared):
     target_class = ShapedField
+
+
+class WallTimeExtension(OpenApiSerializerFieldExtension):
+    """HH:MM, where OpenAPI's ``format: time`` would mean a time with seconds and an offset."""
+
+    target_class = "apps.core.api.fields.WallTimeField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^{WALL_TIME.pattern}$", "examples": ["09:00"]}
+
+
+class TokenScheme(OpenApiAuthenticationExtension):
+    """``Authorization: Token …``"""
+
+    target_class = "apps.accounts.api.authentication.TokenAuthentication"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        description = "A token from POST /api/auth/tokens/ or from sign-up, sent as `Token <token>`."
+        return {"type": "apiKey", "in": "header", "name": "Authorization", "description": description}

@@ -10,73 +10,196 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('bookings', '0001_initial'),
-        ('catalog', '0001_initial'),
-        ('clients', '0001_initial'),
-        ('orders', '0001_initial'),
+        ("accounts", "0001_initial"),
+        ("bookings", "0001_initial"),
+        ("catalog", "0001_initial"),
+        ("clients", "0001_initial"),
+        ("orders", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='HistoricalPayment',
+            name="HistoricalPayment",
             fields=[
-                ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
-                ('created_at', models.DateTimeField(blank=True, db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('updated_at', models.DateTimeField(blank=True, db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('amount_cents', models.PositiveBigIntegerField()),
-                ('captured_cents', models.PositiveBigIntegerField(default=0)),
-                ('currency', models.CharField(max_length=3)),
-                ('method', models.CharField(choices=[('cash', 'Cash'), ('bank_transfer', 'Bank Transfer')], max_length=16)),
-                ('status', models.CharField(choices=[('pending', 'Pending'), ('succeeded', 'Succeeded'), ('cancelled', 'Cancelled')], default='pending', max_length=16)),
-                ('reference', models.CharField(blank=True, help_text='What a bank transfer has to quote.', max_length=64)),
-                ('received_at', models.DateTimeField(blank=True, null=True)),
-                ('history_id', models.AutoField(primary_key=True, serialize=False)),
-                ('history_date', models.DateTimeField(db_index=True)),
-                ('history_change_reason', models.TextField(null=True)),
-                ('history_type', models.CharField(choices=[('+', 'Created'), ('~', 'Changed'), ('-', 'Deleted')], max_length=1)),
-                ('account', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='accounts.account')),
-                ('booking', apps.core.models.TenantForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='bookings.booking')),
-                ('client', apps.core.models.TenantForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='clients.client')),
-                ('history_user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('order', apps.core.models.TenantForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='orders.order')),
-                ('practitioner', apps.core.models.TenantForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='catalog.practitioner')),
+                ("id", models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name="ID")),
+                ("created_at", models.DateTimeField(blank=True, db_default=django.db.models.functions.datetime.Now(), editable=False)),
+                ("updated_at", models.DateTimeField(blank=True, db_default=django.db.models.functions.datetime.Now(), editable=False)),
+                ("amount_cents", models.PositiveBigIntegerField()),
+                ("captured_cents", models.PositiveBigIntegerField(default=0)),
+                ("currency", models.CharField(max_length=3)),
+                ("method", models.CharField(choices=[("cash", "Cash"), ("bank_transfer", "Bank Transfer")], max_length=16)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("pending", "Pending"), ("succeeded", "Succeeded"), ("cancelled", "Cancelled")],
+                        default="pending",
+                        max_length=16,
+                    ),
+                ),
+                ("reference", models.CharField(blank=True, help_text="What a bank transfer has to quote.", max_length=64)),
+                ("received_at", models.DateTimeField(blank=True, null=True)),
+                ("history_id", models.AutoField(primary_key=True, serialize=False)),
+                ("history_date", models.DateTimeField(db_index=True)),
+                ("history_change_reason", models.TextField(null=True)),
+                ("history_type", models.CharField(choices=[("+", "Created"), ("~", "Changed"), ("-", "Deleted")], max_length=1)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="accounts.account",
+                    ),
+                ),
+                (
+                    "booking",
+                    apps.core.models.TenantForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="bookings.booking",
+                    ),
+                ),
+                (
+                    "client",
+                    apps.core.models.TenantForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="clients.client",
+                    ),
+                ),
+                (
+                    "history_user",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "order",
+                    apps.core.models.TenantForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="orders.order",
+                    ),
+                ),
+                (
+                    "practitioner",
+                    apps.core.models.TenantForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="catalog.practitioner",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'historical payment',
-                'verbose_name_plural': 'historical payments',
-                'ordering': ('-history_date', '-history_id'),
-                'get_latest_by': ('history_date', 'history_id'),
+                "verbose_name": "historical payment",
+                "verbose_name_plural": "historical payments",
+                "ordering": ("-history_date", "-history_id"),
+                "get_latest_by": ("history_date", "history_id"),
             },
             bases=(simple_history.models.HistoricalChanges, models.Model),
         ),
         migrations.CreateModel(
-            name='Payment',
+            name="Payment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now())),
-                ('updated_at', models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
-                ('amount_cents', models.PositiveBigIntegerField()),
-                ('captured_cents', models.PositiveBigIntegerField(default=0)),
-                ('currency', models.CharField(max_length=3)),
-                ('method', models.CharField(choices=[('cash', 'Cash'), ('bank_transfer', 'Bank Transfer')], max_length=16)),
-                ('status', models.CharField(choices=[('pending', 'Pending'), ('succeeded', 'Succeeded'), ('cancelled', 'Cancelled')], default='pending', max_length=16)),
-                ('reference', models.CharField(blank=True, help_text='What a bank transfer has to quote.', max_length=64)),
-                ('received_at', models.DateTimeField(blank=True, null=True)),
-                ('account', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.account')),
-                ('booking', apps.core.models.TenantForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.RESTRICT, related_name='payments', to='bookings.booking')),
-                ('client', apps.core.models.TenantForeignKey(db_constraint=False, on_delete=django.db.models.deletion.RESTRICT, related_name='payments', to='clients.client')),
-                ('order', apps.core.models.TenantForeignKey(db_constraint=False, on_delete=django.db.models.deletion.RESTRICT, related_name='payments', to='orders.order')),
-                ('practitioner', apps.core.models.TenantForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.RESTRICT, related_name='payments', to='catalog.practitioner')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(auto_now_add=True, db_default=django.db.models.functions.datetime.Now())),
+                ("updated_at", models.DateTimeField(auto_now=True, db_default=django.db.models.functions.datetime.Now())),
+                ("amount_cents", models.PositiveBigIntegerField()),
+                ("captured_cents", models.PositiveBigIntegerField(default=0)),
+                ("currency", models.CharField(max_length=3)),
+                ("method", models.CharField(choices=[("cash", "Cash"), ("bank_transfer", "Bank Transfer")], max_length=16)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("pending", "Pending"), ("succeeded", "Succeeded"), ("cancelled", "Cancelled")],
+                        default="pending",
+                        max_length=16,
+                    ),
+                ),
+                ("reference", models.CharField(blank=True, help_text="What a bank transfer has to quote.", max_length=64)),
+                ("received_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "account",
+                    models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="accounts.account"),
+                ),
+                (
+                    "booking",
+                    apps.core.models.TenantForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.RESTRICT,
+                        related_name="payments",
+                        to="bookings.booking",
+                    ),
+                ),
+                (
+                    "client",
+                    apps.core.models.TenantForeignKey(
+                        db_constraint=False, on_delete=django.db.models.deletion.RESTRICT, related_name="payments", to="clients.client"
+                    ),
+                ),
+                (
+                    "order",
+                    apps.core.models.TenantForeignKey(
+                        db_constraint=False, on_delete=django.db.models.deletion.RESTRICT, related_name="payments", to="orders.order"
+                    ),
+                ),
+                (
+                    "practitioner",
+                    apps.core.models.TenantForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.RESTRICT,
+                        related_name="payments",
+                        to="catalog.practitioner",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['account', '-created_at', '-id'], name='payments_payment_recent')],
-                'constraints': [apps.core.constraints.TenantKey(fields=('account', 'id'), name='payments_payment_tenant_key'), apps.core.constraints.SameAccount('order', name='payments_payment_order_account'), apps.core.constraints.SameAccount('booking', name='payments_payment_booking_account'), apps.core.constraints.SameAccount('client', name='payments_payment_client_account'), apps.core.constraints.SameAccount('practitioner', name='payments_payment_practitioner_account'), models.CheckConstraint(condition=models.Q(('captured_cents__lte', models.F('amount_cents'))), name='payments_payment_captured_of_amount'), models.CheckConstraint(condition=models.Q(models.Q(('status', 'succeeded'), _negated=True), models.Q(('captured_cents', models.F('amount_cents')), ('received_at__isnull', False)), _connector='OR'), name='payments_payment_succeeded_is_received'), models.UniqueConstraint(condition=models.Q(('reference', ''), _negated=True), fields=('account', 'reference'), name='payments_payment_unique_reference')],
+                "indexes": [models.Index(fields=["account", "-created_at", "-id"], name="payments_payment_recent")],
+                "constraints": [
+                    apps.core.constraints.TenantKey(fields=("account", "id"), name="payments_payment_tenant_key"),
+                    apps.core.constraints.SameAccount("order", name="payments_payment_order_account"),
+                    apps.core.constraints.SameAccount("booking", name="payments_payment_booking_account"),
+                    apps.core.constraints.SameAccount("client", name="payments_payment_client_account"),
+                    apps.core.constraints.SameAccount("practitioner", name="payments_payment_practitioner_account"),
+                    models.CheckConstraint(
+                        condition=models.Q(("captured_cents__lte", models.F("amount_cents"))), name="payments_payment_captured_of_amount"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("status", "succeeded"), _negated=True),
+                            models.Q(("captured_cents", models.F("amount_cents")), ("received_at__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="payments_payment_succeeded_is_received",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("reference", ""), _negated=True),
+                        fields=("account", "reference"),
+                        name="payments_payment_unique_reference",
+                    ),
+                ],
             },
         ),
     ]

@@ -13,17 +13,19 @@ from apps.bookings.api.slots import answer_slots
 from apps.bookings.api.staff.serializers import BookingSerializer, ScheduleInput, SlotListSerializer
 from apps.bookings.models import Booking, Status
 from apps.bookings.services import Override, schedule_booking
+from apps.catalog.models import Practitioner
+from apps.clients.models import Client
 from apps.core.api.doors import ListMixin, RetrieveMixin
-from apps.core.api.listing import FilterSet
+from apps.core.api.listing import FilterSet, InstantFilter, ScopedChoiceFilter
+from apps.orders.models import Order
 
 
 class BookingFilter(FilterSet):
     status = filters.ChoiceFilter(choices=Status.choices)
     payment_status = filters.ChoiceFilter(choices=Booking.PaymentStatus.choices)
-    practitioner = filters.NumberFilter(field_name="practitioner_id", min_value=1, max_value=2**63 - 1)
-    client = filters.NumberFilter(field_name="client_id", min_value=1, max_value=2**63 - 1)
-    order = filters.NumberFilter(field_name="order_id", min_value=1, max_value=2**63 - 1)
-    updated_since = filters.IsoDateTimeFilter(field_name="updated_at", lookup_expr="gte")
+    practitioner = ScopedChoiceFilter(model=Practitioner)
+    client = ScopedChoiceFilter(model=Client)
+    order = ScopedChoiceFilter(model=Order)
 
     class Meta:
         model = Booking
@@ -31,12 +33,8 @@ class BookingFilter(FilterSet):
 
 
 # ``from`` is a word of Python's; a class body cannot say it.
-BookingFilter.base_filters["from"] = filters.IsoDateTimeFilter(
-    field_name="start_time", lookup_expr="gte", help_text="Starts at or after this instant."
-)
-BookingFilter.base_filters["to"] = filters.IsoDateTimeFilter(
-    field_name="start_time", lookup_expr="lt", help_text="Starts before this instant."
-)
+BookingFilter.base_filters["from"] = InstantFilter(field_name="start_time", lookup_expr="gte", help_text="Starts at or after this instant.")
+BookingFilter.base_filters["to"] = InstantFilter(field_name="start_time", lookup_expr="lt", help_text="Starts before this instant.")
 
 
 class BookingViewSet(ListMixin, RetrieveMixin, StaffViewSet):

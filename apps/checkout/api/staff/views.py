@@ -17,21 +17,22 @@ from apps.checkout.api.staff.serializers import (
     SaleSerializer,
 )
 from apps.checkout.services import Sale, sell
+from apps.clients.models import Client
 from apps.core.api import reading
 from apps.core.api.doors import ListMixin, RetrieveMixin
-from apps.core.api.listing import FilterSet
+from apps.core.api.listing import FilterSet, ScopedChoiceFilter
 from apps.orders.models import ClientPackage, Order
+from apps.packages.models import Package
 from apps.payments.api.staff.serializers import PaymentSerializer
 from apps.payments.models import Payment
 
 
 class OrderFilter(FilterSet):
-    client = filters.NumberFilter(field_name="client_id", min_value=1, max_value=2**63 - 1)
-    package = filters.NumberFilter(field_name="package_id", min_value=1, max_value=2**63 - 1)
+    client = ScopedChoiceFilter(model=Client)
+    package = ScopedChoiceFilter(model=Package)
     status = filters.ChoiceFilter(choices=Order.Status.choices)
     payment_status = filters.ChoiceFilter(choices=Order.PaymentStatus.choices)
     order_type = filters.ChoiceFilter(choices=Order.Type.choices)
-    updated_since = filters.IsoDateTimeFilter(field_name="updated_at", lookup_expr="gte")
 
     class Meta:
         model = Order

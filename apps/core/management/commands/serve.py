@@ -1,6 +1,7 @@
 import errno
 import socket
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -29,6 +30,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         refuse_busy_port(options["host"], options["port"])
         hold_lifeline(options["lifeline"])
+        Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # empty where files come from the apps; whitenoise warns without it
         Granian(
             "config.wsgi:application",
             address=options["host"],

@@ -7,8 +7,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.api.doors import StaffViewSet
+from apps.clients.models import Client
 from apps.core.api.doors import ListMixin, RetrieveMixin
-from apps.core.api.listing import FilterSet
+from apps.core.api.listing import FilterSet, ScopedChoiceFilter
+from apps.orders.models import Order
 from apps.payments.api.staff.serializers import MarkReceivedInput, PaymentSerializer
 from apps.payments.models import Payment
 from apps.payments.services import mark_received
@@ -17,9 +19,8 @@ from apps.payments.services import mark_received
 class PaymentFilter(FilterSet):
     status = filters.ChoiceFilter(choices=Payment.Status.choices)
     method = filters.ChoiceFilter(choices=Payment.Method.choices)
-    order = filters.NumberFilter(field_name="order_id", min_value=1, max_value=2**63 - 1)
-    client = filters.NumberFilter(field_name="client_id", min_value=1, max_value=2**63 - 1)
-    updated_since = filters.IsoDateTimeFilter(field_name="updated_at", lookup_expr="gte")
+    order = ScopedChoiceFilter(model=Order)
+    client = ScopedChoiceFilter(model=Client)
 
     class Meta:
         model = Payment

@@ -1,0 +1,38 @@
+from typing import Any, ClassVar
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+
+from apps.accounts.api.doors import StaffViewSet
+from apps.accounts.models import Membership
+from apps.clients.api.staff.serializers import ClientSerializer
+from apps.clients.models import Client
+from apps.clients.services import delete_client
+from apps.core.api.doors import ResourceMixin
+from apps.core.api.listing import FilterSet, ScopedChoiceFilter
+
+
+class ClientFilter(FilterSet):
+    stage = filters.ChoiceFilter(choices=Client.Stage.choices)
+    tag = filters.CharFilter(method="with_tag")
+    owner = ScopedChoiceFilter(model=Membership)
+
+    def with_tag(self, queryset: QuerySet, name: str, tag: str) -> QuerySet:
+        return queryset.filter(tags__contains=[tag])
+
+
+class ClientViewSet(ResourceMixin, StaffViewSet):
+    """Clients and leads of the account, without those that were merged into another."""
+
+    model = Client
+    serializer_class = ClientSerializer
+    filterset_class = ClientFilter
+    search_fields = ("full_name", "email", "phone_number")
+    orderings: ClassVar[dict[str, Any]] = {"created_at": "created_at", "updated_at": "updated_at", "full_name": "full_name"}
+
+    @classmethod
+    def narrow(cls, clients: Any) -> QuerySet:
+        return clients.current()
+
+    def perform_destroy(self, client: Client) -> None:
+        delete_client(client)

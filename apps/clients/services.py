@@ -1,0 +1,47 @@
+"""Changing clients: each change is an event of the client's timeline."""
+
+from typing import Any
+
+from django.db import transaction
+
+from apps.clients.models import Client
+from apps.core.events import emit
+
+
+@transaction.atomic
+def create_client(*, account_id: int, **fields: Any) -> Client:
+    """A new client; emits ``client.created``. Raises IntegrityError when the e-mail or the customer is one already."""
+    client = Client.objects.create(account_id=account_id, **fields)
+    emit("client.created", client)
+    return client
+
+
+@transaction.atomic
+def update_client(client: Client, **fields: Any) -> Client:
+    """Change fields; emits ``client.updated`` with what really changed, and nothing when nothing did."""
+    client = Client.objects.select_for_update(no_key=True).get(pk=client.pk)
+    changes = {}
+    for name, value in fields.items():
+        before = _plain(getattr(client, name))
+        setattr(client, name, value)
+        after = _plain(getattr(client, name))
+        if before != after:
+            changes[name] = [before, after]
+    if changes:
+        client.save(update_fields=[*changes, "updated_at"])
+        emit("client.updated", client, changes=changes)
+    return client
+
+
+@transaction.atomic
+def delete_client(client: Client) -> None:
+    """Remove a client without records; emits ``client.deleted``. Raises RestrictedError for one with orders or bookings."""
+    emit("client.deleted", client)
+    client.delete()
+
+
+def _plain(value: Any) -> Any:
+    """A JSON value for an event: related rows by id, phone numbers as text."""
+    if value is None or isinstance(value, str | int | bool | list | dict):
+        return value
+    return getattr(value, "pk", None) or str(value)

@@ -1,0 +1,71 @@
+"""Pages of docs/ that are made from code. Each app registers its own; ``manage.py docs`` writes or checks them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from django.conf import settings
+
+from apps.core.doctor import invariants
+from apps.core.errors import all_error_types
+
+Page = Callable[[], str]
+
+_pages: dict[str, Page] = {}
+FOOTER = "\nMade by `manage.py docs`; do not edit.\n"
+
+
+def page(name: str) -> Callable[[Page], Page]:
+    """Register a function that returns the Markdown of docs/<name>."""
+
+    def register(make: Page) -> Page:
+        _pages[name] = make
+        return make
+
+    return register
+
+
+def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    lines = [header, tuple("---" for _ in header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+
+
+def outdated() -> dict[Path, str]:
+    """The pages whose file differs from what the code says now, with their right content."""
+    found = {}
+    for name, make in sorted(_pages.items()):
+        path = Path(settings.BASE_DIR) / "docs" / name
+        content = make() + FOOTER
+        if not path.exists() or path.read_text(encoding="utf-8") != content:
+            found[path] = content
+    return found
+
+
+@page("errors.md")
+def errors_page() -> str:
+    """Every stable code."""
+    intro = (
+        "# Error codes\n\n"
+        'Every error has one shape: `{"error", "message", "fields"?, "request_id", …}`. `error` is stable, `message` is for a person.\n\n'
+    )
+    from_framework = [
+        ("`malformed_json`", "400", "The body is not JSON, or nested too deep."),
+        ("`not_authenticated`", "401", "No token, or one that is not valid."),
+        ("`method_not_allowed`", "405", "The address does not know this method."),
+        ("`not_acceptable`", "406", "Only JSON is spoken here."),
+        ("`unsupported_media_type`", "415", "Send application/json."),
+        ("`rate_limited`", "429", "Too many requests; see Retry-After."),
+        ("`server_error`", "500", "Our fault; quote the request_id."),
+    ]
+    own = [
+        (f"`{e.code}`", str(e.status), " ".join((e.__doc__ or "").split())) for e in all_error_types() if e.__module__.startswith("apps.")
+    ]
+    by_code = {row[0]: row for row in [*own, *from_framework]}
+    return intro + table(("code", "status", "meaning"), [by_code[code] for code in sorted(by_code)])
+
+
+@page("invariants.md")
+def invariants_page() -> str:
+    """Every invariant."""
+    rows = [(one.code, one.says) for one in invariants()]
+    return "# Invariants\n\n`manage.py doctor` runs the query of each; a sound database gives no rows.\n\n" + table(("code", "says"), rows)
