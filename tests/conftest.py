@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
-from django.db import connection
+from django.db import connection, connections
 from django.db.models.signals import post_migrate
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -31,6 +31,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if marker or "db" in getattr(item, "fixturenames", ()):
             options = {**(marker.kwargs if marker else {}), "databases": ["default", "autocommit"]}
             item.add_marker(pytest.mark.django_db(**options), append=False)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """The second connection would keep the test database from being dropped."""
+    if nextitem is None and "autocommit" in connections:
+        connections["autocommit"].close()
 
 
 def _reload_countries(sender: Any, **kwargs: Any) -> None:

@@ -24,7 +24,7 @@ class AccountAdmin(TenantAdmin):
     readonly_fields = ("currency", "settings")
     writes = frozenset({"partial_update"})
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet:
+    def get_queryset(self, request: Any) -> QuerySet:
         accounts = super().get_queryset(request)
         return accounts if request.user.is_superuser else accounts.filter(pk=request.account.pk)
 

@@ -35,7 +35,7 @@ def tables_of_an_account() -> tuple[type[models.Model], ...]:
     order: TopologicalSorter[type[models.Model]] = TopologicalSorter(dict.fromkeys(owned, ()))
     for model in owned:
         for field in model._meta.concrete_fields:
-            target = field.related_model._meta.concrete_model if field.is_relation else None
+            target = field.related_model._meta.concrete_model if field.related_model else None
             if target is not model and target in owned:
                 order.add(target, model)
     return tuple(order.static_order())

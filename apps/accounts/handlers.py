@@ -24,7 +24,7 @@ def mail_invitation(event: Event) -> None:
         return
     context = {
         "account": " ".join(invitation.account.name.split()),
-        "role": invitation.get_role_display(),
+        "role": invitation.get_role_display().lower(),
         "link": f"{settings.FRONTEND_URL}/invitations/{quote(token_of(invitation))}",
         "hours": settings.INVITATION_HOURS,
     }

@@ -11,10 +11,9 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
 from knox.models import AbstractAuthToken
-from simple_history.models import HistoricalRecords
 
 from apps.core.constraints import TenantKey
-from apps.core.models import TenantModel, TimestampedModel, history
+from apps.core.models import TenantModel, TimestampedModel, global_history, history
 from apps.location.models import Country
 
 
@@ -55,7 +54,7 @@ class Account(TimestampedModel):
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.ACTIVE)
     settings = models.JSONField(default=dict, blank=True)
 
-    history = HistoricalRecords()
+    history = global_history()
 
     class Meta:
         constraints: ClassVar = [CheckConstraint(condition=Q(currency__regex=r"^[A-Z]{3}$"), name="accounts_account_currency_code")]

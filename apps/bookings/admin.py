@@ -28,7 +28,7 @@ Purchases.inlines.append(BookingInline)
 class ScheduleForm(ScopedForm):
     """The one thing that may be done to a draft session here: give it a practitioner and a start."""
 
-    give_to = forms.ModelChoiceField(queryset=None, required=False, label="Practitioner", widget=UnfoldAdminSelectWidget)
+    give_to: Any = forms.ModelChoiceField(queryset=None, required=False, label="Practitioner", widget=UnfoldAdminSelectWidget)
     start = forms.SplitDateTimeField(required=False, widget=UnfoldAdminSplitDateTimeWidget, help_text="In the account's time zone.")
     override_because = forms.CharField(
         required=False,
@@ -40,7 +40,8 @@ class ScheduleForm(ScopedForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "give_to" in self.fields:
-            self.fields["give_to"].queryset = Practitioner.objects.filter(is_active=True).order_by("display_name")
+            give_to: Any = self.fields["give_to"]
+            give_to.queryset = Practitioner.objects.filter(is_active=True).order_by("display_name")
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
@@ -75,8 +76,8 @@ class BookingAdmin(TenantAdmin):
         draft = obj is None or obj.status == Status.DRAFT
         return draft and self._writable_here() and self.admin_site.may(request, self.resource, "schedule")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return [field.name for field in self.model._meta.fields if field.name not in ("id", "account", "occupied")]
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return tuple(field.name for field in self.model._meta.fields if field.name not in ("id", "account", "occupied"))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         session = (None, {"fields": list(self.get_readonly_fields(request, obj))})

@@ -137,7 +137,9 @@ def _snapshot(name: str, package: Package | None, plan: list[PlannedSession]) ->
     counts: dict[int, dict[str, Any]] = {}
     for session in plan:
         service = session.service
-        line = counts.setdefault(service.pk, {"service": service.pk, "name": service.name, "list_price_cents": service.price_cents, "quantity": 0})
+        line = counts.setdefault(
+            service.pk, {"service": service.pk, "name": service.name, "list_price_cents": service.price_cents, "quantity": 0}
+        )
         line["quantity"] += 1
     return {
         "name": name,

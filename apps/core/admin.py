@@ -26,7 +26,7 @@ from apps.core.errors import DomainError, InUse
 from apps.core.models import Event, IdempotencyKey, TenantModel, TimestampedModel
 from apps.core.tenancy import current_account_id
 
-REFUSALS = ()
+REFUSALS = (IntegrityError, ProtectedError, RestrictedError, DomainError)
 FOREIGN_KEY = "23503"
 
 
@@ -68,10 +68,10 @@ class ScopedForm(RefusedForm, ModelForm):
     def _post_clean(self) -> None:
         if isinstance(self.instance, TenantModel) and self.instance.account_id is None:
             self.instance.account_id = current_account_id()
-        super()._post_clean()
+        super()._post_clean()  # type: ignore[misc]
 
     def _get_validation_exclusions(self) -> set[str]:
-        return super()._get_validation_exclusions() - {"account"}
+        return super()._get_validation_exclusions() - {"account"}  # type: ignore[misc]
 
 
 class ByRole:
@@ -155,7 +155,7 @@ class ScopedInline(ByRole, TabularInline):
 
 
 def _points_at(model: type[models.Model], name: str, target: type[models.Model]) -> bool:
-    return any(field.name == name and issubclass(target, field.related_model) for field in _references(model))
+    return any(field.name == name and issubclass(target, field.related_model or ()) for field in _references(model))
 
 
 class ReadOnlyInline(ScopedInline):
@@ -168,12 +168,13 @@ class ReadOnlyInline(ScopedInline):
 class ScopedAdmin(ByRole, ModelAdmin):
     """Base of every admin of ours. References in ``list_display`` and ``list_select_related`` are always joined."""
 
-    form = ScopedForm
-    list_select_related: ClassVar[tuple[str, ...]] = ()
+    form: ClassVar[Any] = ScopedForm
+    list_select_related: ClassVar[Any] = ()
+    list_filter: ClassVar[Any] = ()
     show_full_result_count = False
     compressed_fields = True
     warn_unsaved_form = True
-    formfield_overrides: ClassVar = {PhoneNumberField: {"widget": UnfoldAdminTextInputWidget}}
+    formfield_overrides: ClassVar[Any] = {PhoneNumberField: {"widget": UnfoldAdminTextInputWidget}}
 
     # -- what is shown
 
@@ -309,13 +310,13 @@ class TenantAdmin(SimpleHistoryAdmin, ScopedAdmin):
 
     # Django's own log is one table for all accounts and repeats the rows' names; the history says more and stays inside.
 
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         return None
 
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         return None
 
-    def log_deletions(self, request: HttpRequest, queryset: Any) -> None:
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
         return None
 
 

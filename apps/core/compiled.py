@@ -10,6 +10,8 @@ from typing import Any
 
 from django.db import connection, models
 from django.db.models import BooleanField, Expression, Func, QuerySet
+from django.db.models.query import ModelIterable, get_related_populators
+from psycopg.types.datetime import TimestamptzLoader
 
 
 class Param(Expression):
@@ -19,7 +21,7 @@ class Param(Expression):
         super().__init__(output_field=output_field)
         self.name = name
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
         target = getattr(self.output_field, "target_field", self.output_field)
         # varchar(n) would cut the value off silently.
         kind = "text" if isinstance(target, models.CharField) else target.cast_db_type(connection)
@@ -75,16 +77,23 @@ class CompiledQuery:
             p.field.get_db_prep_value(values[p.name], connection, prepared=False) if isinstance(p, Bound) else p for p in self.params
         ]
         with connection.cursor() as cursor:
+            # Django's own loader is Python code per value; sessions are in UTC, so psycopg's compiled one says the same.
+            cursor.adapters.register_loader(TIMESTAMPTZ, TimestamptzLoader)
             cursor.execute(self.sql, arguments)
             return list(self.convert(cursor.fetchall()))
 
 
+TIMESTAMPTZ = 1184
+"""PostgreSQL's number of the type."""
 MAX_SHAPES = 2_000
 _compiled: dict[Any, CompiledQuery] = {}
 
 
 def run(shape: Any, build: Callable[[], QuerySet], values: dict[str, Any]) -> list[Any]:
-    """Rows of the query that ``build`` makes with Params; compiled the first time this ``shape`` is seen."""
+    """What the queryset that ``build`` makes with Params yields: tuples of ``values_list``, or model instances.
+
+    Compiled the first time this ``shape`` is seen.
+    """
     query = _compiled.get(shape)
     if query is None:
         if len(_compiled) >= MAX_SHAPES:
@@ -97,8 +106,28 @@ def _compile(queryset: QuerySet) -> CompiledQuery:
     compiler = queryset.query.get_compiler(queryset.db)
     sql, params = compiler.as_sql()
     converters = compiler.get_converters([select[0] for select in compiler.select])
+    make = _instances(compiler, queryset.db) if issubclass(queryset._iterable_class, ModelIterable) else None
 
     def convert(rows: Iterable[Any]) -> Iterable[Any]:
-        return compiler.apply_converters(rows, converters) if converters else rows
+        rows = compiler.apply_converters(rows, converters) if converters else rows
+        return map(make, rows) if make else rows
 
     return CompiledQuery(sql, tuple(params), convert)
+
+
+def _instances(compiler: Any, db: str) -> Callable[[Any], models.Model]:
+    """From a row to its model instance with ``select_related`` and annotations, as Django's ModelIterable does it."""
+    columns = compiler.klass_info["select_fields"]
+    model, first, end = compiler.klass_info["model"], columns[0], columns[-1] + 1
+    names = [column[0].target.attname for column in compiler.select[first:end]]
+    populators = get_related_populators(compiler.klass_info, compiler.select, db)
+
+    def make(row: Any) -> models.Model:
+        made = model.from_db(db, names, row[first:end])
+        for populator in populators:
+            populator.populate(row, made)
+        for name, position in compiler.annotation_col_map.items():
+            setattr(made, name, row[position])
+        return made
+
+    return make

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db import models
-from django.db.backends.ddl_references import Statement
+from django.db.backends.ddl_references import Statement, Table
 from django.db.models import BaseConstraint, UniqueConstraint
 
 
@@ -30,31 +30,31 @@ class SameAccount(BaseConstraint):
 
     def _definition(self, model: type[models.Model], schema_editor: Any) -> str:
         quote = schema_editor.quote_name
-        field = model._meta.get_field(self.field)
+        field: Any = model._meta.get_field(self.field)
         target = field.related_model._meta
-        account = quote(model._meta.get_field("account").column)
+        account = quote("account_id")
         return (
             f"FOREIGN KEY ({account}, {quote(field.column)}) "
-            f"REFERENCES {quote(target.db_table)} ({quote(target.get_field('account').column)}, {quote(target.pk.column)})"
+            f"REFERENCES {quote(target.db_table)} ({quote('account_id')}, {quote(target.pk.column)})"
         )
 
     def constraint_sql(self, model: type[models.Model], schema_editor: Any) -> None:
-        """Never part of CREATE TABLE: the target's key may be created after this table."""
-        return
+        """Not inside CREATE TABLE, because the target's key may be created after this table, but at the end of its migration."""
+        schema_editor.deferred_sql.append(self.create_sql(model, schema_editor))
 
     def create_sql(self, model: type[models.Model], schema_editor: Any) -> Statement:
         quote = schema_editor.quote_name
         template = "ALTER TABLE %(table)s ADD CONSTRAINT %(name)s %(definition)s"
         return Statement(
             template,
-            table=quote(model._meta.db_table),
+            table=Table(model._meta.db_table, quote),
             name=quote(self.name),
             definition=self._definition(model, schema_editor),
         )
 
     def remove_sql(self, model: type[models.Model], schema_editor: Any) -> Statement:
         quote = schema_editor.quote_name
-        return Statement("ALTER TABLE %(table)s DROP CONSTRAINT %(name)s", table=quote(model._meta.db_table), name=quote(self.name))
+        return Statement("ALTER TABLE %(table)s DROP CONSTRAINT %(name)s", table=Table(model._meta.db_table, quote), name=quote(self.name))
 
     def validate(self, model: type[models.Model], instance: models.Model, exclude: Any = None, using: str = "default") -> None:
         """Left to the database; forms and serializers pick related rows inside the scope."""

@@ -1,5 +1,6 @@
 """Events: one row says what happened; handlers run after commit, at least once, through the job queue."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,6 +12,8 @@ from django.db.models import Model
 from apps.core import jobs
 from apps.core.models import Event
 from apps.core.tenancy import account_scope
+
+logger = logging.getLogger(__name__)
 
 Handler = Callable[[Event], None]
 
@@ -82,5 +85,8 @@ def emit(event_type: str, subject: Model, *, changes: dict[str, Any] | None = No
 def deliver(account_id: int, event_id: int, handler: str) -> None:
     """Run one handler for one event inside the account's scope; a failure is retried without touching other handlers."""
     with account_scope(account_id), acting(None, "job"):
-        event = Event.objects.get(pk=event_id)
+        event = Event.objects.filter(pk=event_id).first()
+        if event is None:  # its account was deleted in the meantime
+            logger.info("event %s is gone; %s has nothing to do", event_id, handler)
+            return
         _by_name[handler](event)

@@ -42,7 +42,8 @@ async def retry_stalled_jobs(context: Any, timestamp: int) -> int:
 def run_pending(task_names: Iterable[str] | None = None, *, deadline_seconds: float = 60) -> None:
     """Work off the queue in this process until it is empty (tests, ``manage.py demo``, drains by hand)."""
     started = time.monotonic()
-    with app.replace_connector(app.connector.get_worker_connector()) as worker_app:
+    connector: Any = app.connector
+    with app.replace_connector(connector.get_worker_connector()) as worker_app:
         worker_app.run_worker(wait=False, install_signal_handlers=False, listen_notify=False, concurrency=1)
     if time.monotonic() - started > deadline_seconds:
         logger.warning("draining the queue took %.0f s", time.monotonic() - started)

@@ -23,6 +23,7 @@ class EmlFileBackend(BaseEmailBackend):
         for message in email_messages:
             name = f"{time.time_ns()}-{uuid.uuid4().hex[:8]}"
             part = self.folder / f"{name}.part"
-            part.write_bytes(message.message().as_bytes(linesep="\r\n"))
+            mime: Any = message.message()
+            part.write_bytes(mime.as_bytes(linesep="\r\n"))
             part.rename(self.folder / f"{name}.eml")
         return len(email_messages)

@@ -57,9 +57,14 @@ class TenantHistory(models.Model):
         abstract = True
 
 
+def global_history(**options: Any) -> HistoricalRecords:
+    """simple-history for a model that belongs to no account, with ids that do not run out."""
+    return HistoricalRecords(history_id_field=models.BigAutoField(), **options)
+
+
 def history(**options: Any) -> HistoricalRecords:
     """simple-history for a tenant model. The table carries account_id and needs TenantPolicies in the migration."""
-    return HistoricalRecords(bases=[TenantHistory], **options)
+    return global_history(bases=[TenantHistory], **options)
 
 
 class TransactionIdField(models.Field):

@@ -19,7 +19,7 @@ class OrderLineInline(ReadOnlyInline):
 class Purchases(ScopedAdmin):
     """Purchases, to read: they change through services. The apps above add their rows to ``inlines``."""
 
-    list_filter = ("status", "payment_status")
+    list_filter: ClassVar[Any] = ("status", "payment_status")
     search_fields = ("number", "client__full_name", "client__email")
     date_hierarchy = "created_at"
     ordering = ("-created_at", "-pk")

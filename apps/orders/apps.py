@@ -5,4 +5,8 @@ class OrdersConfig(AppConfig):
     name = "apps.orders"
 
     def ready(self) -> None:
+        from apps.accounts.deletion import keeps_account
         from apps.orders import doctor  # noqa: F401  registers the invariants
+        from apps.orders.models import Order
+
+        keeps_account(lambda: Order.objects.exists())

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-
 from apps.core.db import joined
 from apps.packages.models import Package, PackageItem
 
@@ -43,4 +42,3 @@ def set_items(package: Package, items: Sequence[dict[str, Any]]) -> None:
         )
         for position, item in enumerate(items, start=1)
     )
-

@@ -193,7 +193,6 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["apps.core.api.json.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["apps.core.api.json.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "apps.core.api.schema.AutoSchema",
-    "DEFAULT_THROTTLE_RATES": {"anonymous": "120/min", "sign_in": "30/min"},
     "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
     "NUM_PROXIES": env.int("NUM_PROXIES", default=0),
     "DATETIME_FORMAT": "iso-8601",
@@ -274,9 +273,11 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default=str(DATA_DIR / "static"))
+Path(STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # whitenoise warns at every start without it
 MEDIA_ROOT = str(DATA_DIR / "media")
 MEDIA_URL = "media/"
 
+EMAIL_TIMEOUT = 10
 EMAIL_FILE_PATH = str(DATA_DIR / "mail")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Clientele <no-reply@clientele.example>")
 
@@ -295,6 +296,5 @@ LOGGING = {
         "procrastinate": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
         "axes": {"level": "WARNING"},
-        "apps.core.tenancy": {"level": "WARNING"},
     },
 }

@@ -221,7 +221,7 @@ def days_of_change(name: str) -> list[date]:
 
 @lru_cache(maxsize=64)
 def wall_minutes(name: str, first: date) -> list[tuple[datetime, datetime]]:
-    """Eight days of (UTC minute, what the wall clock shows), beginning two days before the first one."""
+    """Nine days of (UTC minute, what the wall clock shows), beginning three days before the first one."""
     begin = datetime.combine(first - timedelta(days=3), time(), UTC)
     instants = [begin + minute * MINUTE for minute in range(9 * 1440)]
     return [(instant, instant.astimezone(ZoneInfo(name)).replace(tzinfo=None, fold=0)) for instant in instants]
@@ -251,6 +251,9 @@ def scan(name, plans, overrides, cuts, busy, first, last, duration, step, before
     def index_of(wall: datetime) -> int:
         return next(index for index, (_, shown) in enumerate(minutes) if shown >= wall)
 
+    def minutes_of(ranges) -> set[int]:
+        return {minute for start, until in ranges for minute in range((start - minutes[0][0]) // MINUTE, (until - minutes[0][0]) // MINUTE)}
+
     range_opens = index_of(datetime.combine(first, time()))
     working, on_grid = set(), set()
     for number in range((last - first).days + 2):
@@ -263,9 +266,8 @@ def scan(name, plans, overrides, cuts, busy, first, last, duration, step, before
                 continue
             working.update(range(opens, closes))
             on_grid.update(index for index in range(opens, closes) if (minutes[index][1] - nominal) // MINUTE % step == 0)
-    closed = {index for index in working if any(cut_from <= minutes[index][0] < cut_until for cut_from, cut_until in cuts)}
-    taken = {index for index, (instant, _) in enumerate(minutes) if any(start <= instant < until for start, until in busy)}
-    working -= closed
+    working -= minutes_of(cuts)
+    taken = minutes_of(busy)
     starts = [index for index in sorted(on_grid) if all(index + passed in working for passed in range(duration))]
     free = [index for index in starts if not any(index + passed in taken for passed in range(-before, duration + after))]
     return [minutes[index][0] for index in starts], [minutes[index][0] for index in free]

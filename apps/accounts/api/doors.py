@@ -1,8 +1,8 @@
 """The staff door: the account comes from the caller's memberships, never from body or query."""
 
-from typing import Any
+from typing import Any, cast
 
-from django.db.models import F
+from django.db.models import BigIntegerField, CharField, F, QuerySet
 from rest_framework import exceptions
 from rest_framework.request import Request
 
@@ -11,9 +11,11 @@ from apps.accounts.models import Account, Membership
 from apps.accounts.policy import allows
 from apps.core import tenancy
 from apps.core.api.doors import Door
+from apps.core.compiled import Param, run
 from apps.core.errors import AccountRequired
 from apps.core.events import acting
 from apps.core.tenancy import account_scope, member_scope, user_scope
+from apps.users.models import User
 
 
 class SessionDoor(Door):
@@ -21,12 +23,17 @@ class SessionDoor(Door):
 
     role = "session"
 
+    @property
+    def caller(self) -> User:
+        """The signed-in user; ``may`` lets nobody else in."""
+        return cast(User, self.request.user)
+
     def enter(self, request: Request) -> None:
         if request.user and request.user.is_authenticated:
             self.re_enter(request)
 
     def re_enter(self, request: Request | None = None) -> None:
-        user_id = (request or self.request).user.pk
+        user_id = cast(User, (request or self.request).user).pk
         applied = request is not None and bool(request.auth)
         self.scopes.enter_context(user_scope(user_id, already_applied=applied, ends_transaction=True))
         self.scopes.enter_context(acting(user_id, self.role))
@@ -47,15 +54,10 @@ class StaffDoor(SessionDoor):
             return
         super().enter(request)
         # The query that finds the membership opens the account's scope in the database on its way: one statement less.
-        found = (
-            Membership._base_manager.filter(user_id=request.user.pk, is_active=True, account__status=Account.Status.ACTIVE)
-            .select_related("account")
-            .annotate(applied=SetLocal(tenancy.ACCOUNT, F("account_id")))
-        )
         slug = request.headers.get("X-Account")
-        if slug is not None:
-            found = found.filter(account__slug=slug)
-        memberships = list(found[:2])
+        memberships = run(
+            ("accounts.membership", slug is None), lambda: _memberships(slug is not None), {"user": request.user.pk, "slug": slug}
+        )
         if len(memberships) != 1:
             if slug is not None or not memberships:
                 raise exceptions.PermissionDenied(
@@ -71,8 +73,8 @@ class StaffDoor(SessionDoor):
         if request is not None:
             super().re_enter(request)
             return
-        self.scopes.enter_context(member_scope(self.request.user.pk, self.account.pk, ends_transaction=True))
-        self.scopes.enter_context(acting(self.request.user.pk, self.role))
+        self.scopes.enter_context(member_scope(self.caller.pk, self.account.pk, ends_transaction=True))
+        self.scopes.enter_context(acting(self.caller.pk, self.role))
 
     def may(self, request: Request) -> bool:
         if not super().may(request):
@@ -86,3 +88,15 @@ class StaffViewSet(StaffDoor):
 
     def get_serializer_context(self) -> dict[str, Any]:
         return {**super().get_serializer_context(), "account": getattr(self, "account", None)}
+
+
+def _memberships(by_slug: bool) -> QuerySet:
+    """The caller's memberships of open accounts, all or the one called by its slug; at most two, which is one too many."""
+    found = (
+        Membership._base_manager.filter(user_id=Param("user", BigIntegerField()), is_active=True, account__status=Account.Status.ACTIVE)
+        .select_related("account")
+        .annotate(applied=SetLocal(tenancy.ACCOUNT, F("account_id")))
+    )
+    if by_slug:
+        found = found.filter(account__slug=Param("slug", CharField()))
+    return found[:2]

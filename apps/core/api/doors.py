@@ -15,6 +15,7 @@ from django_scopes import scope
 from rest_framework import exceptions, mixins, serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.viewsets import GenericViewSet
 
 from apps.core import compiled, idempotency
@@ -45,7 +46,7 @@ class Door(GenericViewSet):
     pagination_class = None
 
     @classmethod
-    def as_view(cls, actions: dict[str, str] | None = None, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+    def as_view(cls, actions: Any = None, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
         view = super().as_view(actions, **initkwargs)
         if cls.idempotent & set((actions or {}).values()):
             view = transaction.non_atomic_requests(view)
@@ -294,7 +295,7 @@ def explain_refusal(model: type[models.Model], error: IntegrityError) -> Excepti
                     return InUse()
                 return Invalid(fields={constraint.field: ["Invalid pk - object does not exist."]})
             if isinstance(constraint, UniqueConstraint):
-                fields = [f for f in _columns_of(constraint) if f != "account"] or [serializers.api_settings.NON_FIELD_ERRORS_KEY]
+                fields = [f for f in _columns_of(constraint) if f != "account"] or [api_settings.NON_FIELD_ERRORS_KEY]
                 message = constraint.violation_error_message
                 text = message if message != constraint.default_violation_error_message else "This value is already used."
                 return Invalid(fields={f: [str(text)] for f in fields})

@@ -99,7 +99,8 @@ class Formatter(ExceptionFormatter):
             return envelope("server_error", "Something went wrong on our side. Nothing was changed.", request)
         codes_ = exc.get_codes()
         code = codes_ if isinstance(codes_, str) else exc.default_code
-        extras = {"retry_after": int(exc.wait)} if getattr(exc, "wait", None) else {}
+        wait = getattr(exc, "wait", None)
+        extras: dict[str, Any] = {"retry_after": int(wait)} if wait else {}
         return envelope(CODES.get(code, code), str(exc.detail), request, **extras)
 
 

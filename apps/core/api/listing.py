@@ -288,8 +288,8 @@ class Listing:
         return compiled.run(shape, build, values)
 
     def _filterset(self, request: Any) -> FilterSet | None:
-        if self.filterset_class is None:
-            return None
+        if self.filterset_class is None or not self.filterset_class.base_filters.keys() & request.query_params.keys():
+            return None  # building the form costs more than the query
         filterset = self.filterset_class(request.query_params, queryset=self.model._base_manager.none(), request=request)
         if not filterset.is_valid():
             raise Invalid(fields={name: [str(e) for e in errors] for name, errors in filterset.errors.items()})

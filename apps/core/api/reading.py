@@ -135,9 +135,9 @@ def plan_of(serializer_class: type["ResourceSerializer"]) -> Plan:
     children, finish = [], []
     for name, declared in serializer.fields.items():
         if isinstance(declared, serializers.ListSerializer):
-            child = declared.child
-            meta = type(child).Meta
-            children.append(Children(name, plan_of(type(child)), meta.model, meta.parent, tuple(meta.order)))
+            child_class: Any = type(declared.child)
+            meta = child_class.Meta
+            children.append(Children(name, plan_of(child_class), meta.model, meta.parent, tuple(meta.order)))
         elif isinstance(declared, FromChildren):
             finish.append((name, declared.make))
     # The source is made from our own class definitions only, never from input.
@@ -248,7 +248,8 @@ class ScopedRelatedField(serializers.PrimaryKeyRelatedField):
         super().__init__(**kwargs)
 
     def get_queryset(self) -> QuerySet:
-        return super().get_queryset().model.objects.all()
+        related: Any = super().get_queryset()
+        return related.model.objects.all()
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, bool) or not isinstance(data, int | str):

@@ -13,6 +13,13 @@ from apps.core.api.fields import WALL_TIME, ShapedField
 from apps.core.api.listing import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from apps.core.api.reading import Computed, FromChildren
 
+FILTER_TYPES: dict[str, Any] = {
+    "FlagFilter": bool,
+    "InstantFilter": OpenApiTypes.DATETIME,
+    "DayFilter": OpenApiTypes.DATE,
+    "ScopedChoiceFilter": int,
+}
+
 
 class ErrorSerializer(serializers.Serializer):
     """The one error shape. Some codes add keys of their own, for example ``alternatives`` with ``slot_taken``."""
@@ -30,6 +37,8 @@ class ErrorSerializer(serializers.Serializer):
 
 class AutoSchema(BaseAutoSchema):
     """Pages, query parameters, the idempotency header and our errors, from what the door declares."""
+
+    view: Any
 
     def _is_list(self) -> bool:
         return getattr(self.view, "action", None) == "list" and hasattr(self.view, "listing")
@@ -72,17 +81,7 @@ class AutoSchema(BaseAutoSchema):
         filterset = getattr(self.view, "filterset_class", None)
         if self._is_list() and filterset:
             for name, declared in filterset.base_filters.items():
-                kind = {
-                    "NumberFilter": int,
-                    "BooleanFilter": bool,
-                    "FlagFilter": bool,
-                    "IsoDateTimeFilter": OpenApiTypes.DATETIME,
-                    "InstantFilter": OpenApiTypes.DATETIME,
-                    "MomentFilter": OpenApiTypes.STR,
-                    "DayFilter": OpenApiTypes.DATE,
-                    "ModelChoiceFilter": int,
-                    "ScopedChoiceFilter": int,
-                }.get(type(declared).__name__, str)
+                kind = FILTER_TYPES.get(type(declared).__name__, str)
                 choices = declared.extra.get("choices")
                 enum = [c[0] for c in choices] if choices and not callable(choices) else None
                 parameter = OpenApiParameter(name, kind, enum=enum, description=str(declared.extra.get("help_text", "")))
@@ -90,7 +89,8 @@ class AutoSchema(BaseAutoSchema):
         return parameters
 
     def _process_parameter(self, parameter: OpenApiParameter) -> dict[str, Any]:
-        schema = dict(build_basic_type(parameter.type) or {})
+        basic: Any = parameter.type
+        schema = dict(build_basic_type(basic) or {})
         if parameter.enum:
             schema["enum"] = list(parameter.enum)
         return {"in": parameter.location, "name": parameter.name, "schema": schema, "description": parameter.description}

@@ -6,9 +6,8 @@ from typing import ClassVar
 
 from django.db import models
 from phonenumber_field.modelfields import PhoneNumberField
-from simple_history.models import HistoricalRecords
 
-from apps.core.models import TimestampedModel
+from apps.core.models import TimestampedModel, global_history
 from apps.location.models import Country
 from apps.users.models.user import User
 
@@ -60,7 +59,7 @@ class Customer(TimestampedModel):
     inviter = models.ForeignKey("self", models.SET_NULL, related_name="invitees", null=True, blank=True)
     referral_code = models.CharField(max_length=16, unique=True, default=new_referral_code, editable=False)
 
-    history = HistoricalRecords()
+    history = global_history()
 
     class Meta:
         ordering: ClassVar = ["-user__date_joined"]

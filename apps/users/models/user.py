@@ -9,7 +9,8 @@ from django.db import models
 from django.db.models import Func, UniqueConstraint
 from django.db.models.functions import Lower
 from django.utils import timezone
-from simple_history.models import HistoricalRecords
+
+from apps.core.models import global_history
 
 
 def normalize_email(email: str) -> str:
@@ -45,14 +46,14 @@ class User(AbstractBaseUser, PermissionsMixin):
     """A login, known by its e-mail. What the person may do in an account is in Membership; who they are, in Customer."""
 
     email = models.EmailField(max_length=254, unique=True)
-    username = models.CharField(max_length=150, unique=True, null=True, blank=True)  # noqa: DJ001  NULL: many have none, and it is unique
+    username = models.CharField(max_length=150, unique=True, null=True, blank=True)  # NULL: many have none, and it is unique
     language = models.CharField(max_length=8, choices=settings.LANGUAGES, default="en")
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False, help_text="May sign in to the admin site.")
     date_joined = models.DateTimeField(default=timezone.now)
 
     objects: ClassVar[UserManager] = UserManager()
-    history = HistoricalRecords(excluded_fields=["password", "last_login"])
+    history = global_history(excluded_fields=["password", "last_login"])
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"

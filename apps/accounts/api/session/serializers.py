@@ -13,7 +13,10 @@ class SignInSerializer(InputSerializer):
     email = serializers.EmailField(max_length=254)
     password = serializers.CharField(max_length=1000, trim_whitespace=False)
     mfa_code = serializers.CharField(max_length=64, required=False, help_text="TOTP or recovery code, when the user has a second factor.")
-    label = serializers.CharField(max_length=100, required=False, allow_blank=True, default="", help_text="What this device is called.")
+    # The name hides Field.label, which a serializer at the top has no use for.
+    label = serializers.CharField(  # type: ignore[assignment]
+        max_length=100, required=False, allow_blank=True, default="", help_text="What this device is called."
+    )
 
 
 class NewTokenSerializer(serializers.Serializer):

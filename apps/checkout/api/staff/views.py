@@ -78,7 +78,7 @@ class ClientPackageViewSet(Selling, OrderViewSet):
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Sell a package. 409 `package_empty`, `not_for_sale`, and with a start everything that scheduling may answer."""
         data = self.validated(ClientPackageInput, request)
-        return self.sold(sell(account=self.account, placed_by=request.user, **data))
+        return self.sold(sell(account=self.account, placed_by=self.caller, **data))
 
 
 class CheckoutViewSet(Selling, StaffViewSet):
@@ -94,4 +94,4 @@ class CheckoutViewSet(Selling, StaffViewSet):
         409 `package_empty`, `not_for_sale`, and with a start everything that scheduling may answer; then nothing is written.
         """
         data = self.validated(CheckoutInput, request)
-        return self.sold(sell(account=self.account, placed_by=request.user, **data))
+        return self.sold(sell(account=self.account, placed_by=self.caller, **data))

@@ -24,7 +24,9 @@ class PackageSerializer(ResourceSerializer):
 
     account_name = serializers.CharField(source="account.name", read_only=True)
     currency = serializers.CharField(source="account.currency", read_only=True, help_text="ISO 4217 code of price_cents.")
-    items = PackageItemSerializer(many=True, required=False, max_length=100, help_text="In booking order; sending it replaces all.")
+    items = PackageItemSerializer(  # type: ignore[call-arg]  # max_length goes to the list
+        many=True, required=False, max_length=100, help_text="In booking order; sending it replaces all."
+    )
     total_sessions = FromChildren(
         lambda package: sum(item["quantity"] for item in package["items"]), schema=serializers.IntegerField(read_only=True)
     )
@@ -49,6 +51,10 @@ class PackageSerializer(ResourceSerializer):
             "updated_at",
         ]
         read_only_fields: ClassVar = ["account"]
+        extra_kwargs: ClassVar[dict[str, dict[str, Any]]] = {
+            "price_cents": {"max_value": 10**12},
+            "valid_days": {"min_value": 1, "max_value": 36_500},
+        }
 
     def create(self, validated_data: dict[str, Any]) -> Package:
         return create_package(**validated_data)

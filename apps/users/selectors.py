@@ -1,0 +1,34 @@
+"""Reading people (source 001)."""
+
+from collections.abc import Iterable
+
+from allauth.account.models import EmailAddress
+from django.db.models import QuerySet
+
+from apps.users.models import Customer, User
+
+
+def customers_with_user() -> QuerySet[Customer]:
+    """Customers for lists: the login and the country come with the same statement."""
+    return Customer.objects.select_related("user", "country")
+
+
+def get_customer_with_user(customer_id: int) -> Customer:
+    """One customer with the login. Raises Customer.DoesNotExist."""
+    return Customer.objects.select_related("user").get(pk=customer_id)
+
+
+def group_users_by_type(users: Iterable[User]) -> dict[str, list[User]]:
+    """``{"customers": [...], "others": [...]}``: who has a customer profile and who does not, in the order given.
+
+    Load the users with ``select_related("customer")``, or each of them costs a statement.
+    """
+    groups: dict[str, list[User]] = {"customers": [], "others": []}
+    for user in users:
+        groups["customers" if hasattr(user, "customer") else "others"].append(user)
+    return groups
+
+
+def has_verified_email(user: User, email: str | None = None) -> bool:
+    """Whether the user has proved the login's address (or ``email``, in its normalised spelling)."""
+    return EmailAddress.objects.filter(user_id=user.pk, email=email or user.email, verified=True).exists()

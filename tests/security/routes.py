@@ -1,0 +1,160 @@
+"""Every API route, found by walking the URL resolver: tests are generated over it, so a new route is covered or fails."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.db import models
+from django.urls import URLPattern, URLResolver, get_resolver
+from rest_framework import serializers
+from rest_framework.relations import ManyRelatedField, RelatedField
+
+from apps.core.api.doors import Door
+from apps.core.api.fields import ShapedField
+from apps.core.api.schema import AutoSchema
+from tests.security.worlds import is_historical, tenant_models
+
+# Views that are not doors, by path: the documentation of the API itself.
+NOT_DOORS = frozenset({"/api/schema/", "/api/docs/"})
+NO_BODY = frozenset({"get", "delete"})
+
+
+@dataclass(frozen=True)
+class Route:
+    """One address with its view and what each method does there."""
+
+    path: str
+    view: type[Door]
+    actions: tuple[tuple[str, str], ...]
+    basename: str
+
+    def __str__(self) -> str:
+        return self.path
+
+    @property
+    def arguments(self) -> list[str]:
+        return re.findall(r"{(\w+)}", self.path)
+
+    def url(self, **values: Any) -> str:
+        return self.path.format(**values)
+
+
+def _template(pattern: Any) -> str:
+    text = str(pattern)
+    text = re.sub(r"\(\?P<(\w+)>[^()]*(?:\([^()]*\)[^()]*)*\)", r"{\1}", text)
+    text = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", text)
+    return text.removeprefix("^").removesuffix("$").removesuffix(r"\Z").replace(r"\.", ".")
+
+
+def all_patterns(resolver: Any = None, prefix: str = "/") -> Iterator[tuple[str, URLPattern]]:
+    """(path template, pattern) of every address under a resolver."""
+    for entry in (resolver or get_resolver()).url_patterns:
+        path = prefix + _template(entry.pattern)
+        if isinstance(entry, URLResolver):
+            yield from all_patterns(entry, path)
+        else:
+            yield path, entry
+
+
+@cache
+def routes() -> tuple[Route, ...]:
+    """All doors, in the order of their addresses."""
+    found = []
+    for path, entry in all_patterns():
+        view = getattr(entry.callback, "cls", None)
+        if isinstance(view, type) and issubclass(view, Door):
+            actions = tuple(sorted(entry.callback.actions.items()))
+            actions = tuple((method, action) for method, action in actions if method in view.http_method_names and method != "head")
+            found.append(Route(path, view, actions, entry.callback.initkwargs.get("basename") or ""))
+    return tuple(sorted(found, key=lambda route: route.path))
+
+
+def calls(*, role: str | None = None) -> list[tuple[Route, str, str]]:
+    """(route, method, action), of one role or of all."""
+    return [(route, method, action) for route in routes() for method, action in route.actions if role in (None, route.view.role)]
+
+
+def call_id(value: Any) -> str | None:
+    """Names of generated tests."""
+    return str(value) if isinstance(value, Route | str) else None
+
+
+def _openapi(route: Route, method: str, action: str) -> Any:
+    """The object that describes one call for OpenAPI, with what ``extend_schema`` says about it."""
+    view = route.view(basename=route.basename)
+    view.action, view.args, view.kwargs, view.format_kwarg, view.swagger_fake_view = action, (), {}, None, True
+    view.request = None
+    schema = getattr(getattr(view, action), "kwargs", {}).get("schema", AutoSchema)()
+    schema.view, schema.method, schema.path, schema.path_regex = view, method.upper(), route.path, route.path
+    return schema
+
+
+def input_serializer(route: Route, method: str, action: str) -> Any:
+    """The serializer of a call's body, as OpenAPI has it; None for calls without a body."""
+    if method in NO_BODY:
+        return None
+    serializer = _openapi(route, method, action).get_request_serializer()
+    if isinstance(serializer, type):
+        serializer = serializer()
+    assert isinstance(serializer, serializers.BaseSerializer), f"{method} {route} declares no input serializer"
+    return serializer
+
+
+def query_parameters(route: Route, action: str) -> set[str]:
+    """Names that a GET takes in its query."""
+    declared = _openapi(route, "get", action).get_override_parameters()
+    return {p.name for p in declared if p.location == "query"} | set(_filters(route))
+
+
+def _filters(route: Route) -> dict[str, Any]:
+    filterset = route.view.filterset_class
+    return dict(filterset.base_filters) if filterset else {}
+
+
+def related_inputs(serializer: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], type[models.Model]]]:
+    """(path, model) of every writable reference in an input serializer, nested ones included; 0 stands for a list."""
+    if isinstance(serializer, ShapedField):
+        inner = serializer.schema
+        yield from related_inputs(inner, at)
+    elif isinstance(serializer, serializers.ListSerializer):
+        yield from related_inputs(serializer.child, (*at, 0))
+    elif isinstance(serializer, serializers.Serializer):
+        for name, declared in serializer.fields.items():
+            if not declared.read_only:
+                yield from related_inputs(declared, (*at, name))
+    elif isinstance(serializer, ManyRelatedField):
+        yield from related_inputs(serializer.child_relation, (*at, 0))
+    elif isinstance(serializer, RelatedField):
+        yield at, serializer.get_queryset.__self__.queryset.model
+
+
+def body_with(path: tuple[Any, ...], value: Any) -> Any:
+    """A JSON body that holds nothing but ``value`` at ``path``."""
+    for key in reversed(path):
+        value = [value] if key == 0 else {key: value}
+    return value
+
+
+def related_filters(route: Route, action: str) -> Iterator[tuple[str, type[models.Model]]]:
+    """(query parameter, model) of everything in a GET's query that is an id."""
+    by_name = {m._meta.model_name: m for m in tenant_models() if not is_historical(m)}
+    for name in sorted(query_parameters(route, action)):
+        declared = _filters(route).get(name)
+        target = _relation(route.view.model, declared.field_name) if declared is not None else None
+        model = target or by_name.get(name)
+        if model is not None:
+            yield name, model
+
+
+def _relation(model: type[models.Model], path: str | None) -> type[models.Model] | None:
+    found: Any = None
+    for part in (path or "").split("__"):
+        part = part.removesuffix("_id")
+        field = next((f for f in model._meta.get_fields() if f.name == part), None)
+        found = getattr(field, "related_model", None)
+        if found is None:
+            return None
+        model = found
+    return found
