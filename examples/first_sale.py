@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[1]
-CODE = re.compile(r"^[A-Z0-9]{3,5}-?[A-Z0-9]{3,5}$", re.MULTILINE)
+CODE = re.compile(r"^([A-Z0-9]{3,5}-?[A-Z0-9]{3,5})\r?$", re.MULTILINE)  # a line of its own
 MAIL_SECONDS = 15
 
 
@@ -80,7 +80,7 @@ def code_for(email: str, mail_folder: Path) -> str:
             message = message_from_bytes(path.read_bytes(), policy=policy.default)
             body = message.get_body(("plain",))
             if email in str(message["To"]) and body and (found := CODE.search(body.get_content())):
-                return found[0]
+                return found[1]
         time.sleep(0.1)
     raise Mismatch(f"No message with a code for {email} came to {mail_folder} within {MAIL_SECONDS} s.")
 

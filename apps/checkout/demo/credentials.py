@@ -12,10 +12,10 @@ from django.db import transaction
 from django.utils import timezone
 from knox.crypto import hash_token
 
-from apps.accounts.models import Account, ApiToken, Membership, Role
+from apps.accounts.models import ApiToken, Membership, Role
 from apps.accounts.services.tokens import issue_token
 from apps.checkout.demo.businesses import ADMIN, BUSINESSES, Business
-from apps.core.tenancy import platform_scope
+from apps.core.tenancy import user_scope
 from apps.users.models import User
 
 LABEL = "demo"
@@ -70,16 +70,16 @@ def credentials(base_url: str, last: dict[str, Any]) -> dict[str, Any]:
         User.objects.filter(email__in=emails).update(password=make_password(password))
     known = _tokens_in(last)
     tokens = {email: _working_token(user, known.get(email, "")) for email, user in users.items() if email != ADMIN}
-    with platform_scope("demo credentials"):
-        owners = {m.user_id: m.account for m in Membership.objects.filter(user__in=users.values()).select_related("account")}
     return {
         "base_url": base_url,
-        "accounts": [_entry(plan, owners[users[plan.staff_emails()[Role.OWNER]].pk], tokens) for plan in BUSINESSES],
+        "accounts": [_entry(plan, users[plan.staff_emails()[Role.OWNER]], tokens) for plan in BUSINESSES],
         "admin": {"url": f"{base_url}/admin/", "email": ADMIN, "password": password},
     }
 
 
-def _entry(plan: Business, account: Account, tokens: dict[str, str]) -> dict[str, Any]:
+def _entry(plan: Business, owner: User, tokens: dict[str, str]) -> dict[str, Any]:
+    with user_scope(owner.pk):
+        account = Membership._base_manager.select_related("account").get(user=owner).account
     return {
         "slug": account.slug,
         "name": account.name,

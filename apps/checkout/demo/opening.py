@@ -23,7 +23,7 @@ from apps.users.services import confirm_email, create_customer, get_or_create_ac
 SATURDAY = WeeklyHours.Weekday.SATURDAY
 LUNCH = timedelta(hours=1)
 SOURCES = ("website", "recommendation", "walk-in", "search", "newsletter")
-TAGS = (["regular"], ["regular", "morning"], [], ["newsletter"], ["evening"])
+TAGS: tuple[list[str], ...] = (["regular"], ["regular", "morning"], [], ["newsletter"], ["evening"])
 
 
 @dataclass(frozen=True, slots=True)

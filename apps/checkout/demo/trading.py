@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from simple_history.utils import bulk_update_with_history
 
@@ -164,7 +165,7 @@ def _sell(
     practitioner: Practitioner | None = None,
     start: datetime | None = None,
 ) -> Sale:
-    subject = {"package": what} if isinstance(what, Package) else {"service": what}
+    subject: dict[str, Any] = {"package": what} if isinstance(what, Package) else {"service": what}
     return sell(
         account=opened.account,
         client=client,
@@ -173,7 +174,7 @@ def _sell(
         start_time=start,
         placed_by=opened.users[Role.FRONT_DESK],
         at=at,
-        **subject,  # type: ignore[arg-type]  one of the two
+        **subject,
     )
 
 
