@@ -20,7 +20,7 @@ class WeeklyHoursFactory(TenantFactory):
 class DateOverrideFactory(TenantFactory):
     practitioner = factory.SubFactory(PractitionerFactory, account=factory.SelfAttribute("..account"))
     date = date(2027, 1, 4)
-    windows: list[dict[str, str]] = []  # noqa: RUF012  closed
+    windows: list[dict[str, str]] = []
 
     class Meta:
         model = DateOverride

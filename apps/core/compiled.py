@@ -4,13 +4,17 @@ Compiling a queryset costs more than executing it on the hot paths. ``Param`` st
 at execution; ``run`` compiles what ``build`` makes the first time a shape is seen, and from then on only executes.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from django.db import connection, models
 from django.db.models import BooleanField, Expression, Func, QuerySet
 from django.db.models.query import ModelIterable, get_related_populators
+from psycopg.adapt import Loader
+from psycopg.sql import Literal
 from psycopg.types.datetime import TimestamptzLoader
 
 
@@ -65,26 +69,32 @@ class RowAfter(RowBefore):
     arg_joiner = " > "
 
 
+class JsonLoader(Loader):
+    """jsonb through orjson."""
+
+    def load(self, data: Any) -> Any:
+        return orjson.loads(data)
+
+
 @dataclass(frozen=True)
 class CompiledQuery:
     sql: str
-    params: tuple[Any, ...]
+    params: tuple[Bound, ...]
     convert: Callable[[Iterable[Any]], Iterable[Any]]
 
     def rows(self, values: dict[str, Any]) -> list[Any]:
         """Execute with these values."""
-        arguments = [
-            p.field.get_db_prep_value(values[p.name], connection, prepared=False) if isinstance(p, Bound) else p for p in self.params
-        ]
+        arguments = [p.field.get_db_prep_value(values[p.name], connection, prepared=False) for p in self.params]
         with connection.cursor() as cursor:
-            # Django's own loader is Python code per value; sessions are in UTC, so psycopg's compiled one says the same.
+            # Django's own loaders are slow Python code per value. Sessions are in UTC, so psycopg's compiled one says the same.
             cursor.adapters.register_loader(TIMESTAMPTZ, TimestamptzLoader)
+            cursor.adapters.register_loader(JSONB, JsonLoader)
             cursor.execute(self.sql, arguments)
             return list(self.convert(cursor.fetchall()))
 
 
-TIMESTAMPTZ = 1184
-"""PostgreSQL's number of the type."""
+TIMESTAMPTZ, JSONB = 1184, 3802
+"""PostgreSQL's numbers of the types."""
 MAX_SHAPES = 2_000
 _compiled: dict[Any, CompiledQuery] = {}
 
@@ -106,13 +116,32 @@ def _compile(queryset: QuerySet) -> CompiledQuery:
     compiler = queryset.query.get_compiler(queryset.db)
     sql, params = compiler.as_sql()
     converters = compiler.get_converters([select[0] for select in compiler.select])
+    converters = {i: found for i, found in converters.items() if not isinstance(found[1].output_field, models.JSONField)}
     make = _instances(compiler, queryset.db) if issubclass(queryset._iterable_class, ModelIterable) else None
 
     def convert(rows: Iterable[Any]) -> Iterable[Any]:
         rows = compiler.apply_converters(rows, converters) if converters else rows
         return map(make, rows) if make else rows
 
-    return CompiledQuery(sql, tuple(params), convert)
+    return CompiledQuery(*_with_constants(sql, params), convert)
+
+
+def _with_constants(sql: str, params: Iterable[Any]) -> tuple[str, tuple[Bound, ...]]:
+    """Write what is the same at every asking into the SQL: a plan kept for all values can then use partial indexes."""
+    connection.ensure_connection()
+    given = iter(params)
+    bound: list[Bound] = []
+
+    def place(found: re.Match[str]) -> str:
+        if found[0] == "%%":
+            return "%%"
+        param = next(given)
+        if isinstance(param, Bound):
+            bound.append(param)
+            return "%s"
+        return Literal(param).as_string(connection.connection).replace("%", "%%")
+
+    return re.sub("%[%s]", place, sql), tuple(bound)
 
 
 def _instances(compiler: Any, db: str) -> Callable[[Any], models.Model]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.core import jobs
@@ -28,9 +29,10 @@ CLAIM = """
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A key that this request owns (``reply`` is None) or whose earlier reply is to be repeated."""
+    """A key that this request owns since ``claimed_at``, or whose earlier reply (``status_code`` …) is to be repeated."""
 
     id: int
+    claimed_at: datetime
     status_code: int | None = None
     response: str = ""
 
@@ -57,7 +59,7 @@ def claim(*, account_id: int, actor_id: int | None, key: str, request_hash: str,
         cursor.execute(CLAIM, [account_id, actor_id, key, request_hash, at, at])
         inserted = cursor.fetchone()
     if inserted:
-        return Claim(inserted[0])
+        return Claim(inserted[0], at)
     row = IdempotencyKey.objects.select_for_update().filter(actor_id=actor_id, key=key).first()
     if row is None:  # released by its owner between the two statements
         raise IdempotencyInProgress
@@ -65,22 +67,31 @@ def claim(*, account_id: int, actor_id: int | None, key: str, request_hash: str,
     if row.request_hash != request_hash and not expired:
         raise IdempotencyConflict
     if row.status_code is not None and not expired:
-        return Claim(row.pk, row.status_code, row.response)
+        return Claim(row.pk, row.created_at, row.status_code, row.response)
     if row.status_code is None and at - row.created_at < ABANDONED_AFTER:
         raise IdempotencyInProgress
     row.request_hash, row.status_code, row.response, row.created_at = request_hash, None, "", at
     row.save(update_fields=["request_hash", "status_code", "response", "created_at"])
-    return Claim(row.pk)
+    return Claim(row.pk, at)
 
 
-def store_reply(claim_id: int, status_code: int, response: str) -> None:
-    """Keep the reply of the request that owns the key; in the transaction of its work."""
-    IdempotencyKey.objects.filter(pk=claim_id).update(status_code=status_code, response=response)
+def store_reply(claim: Claim, status_code: int, response: str) -> None:
+    """Keep the reply of the request that owns the key; in the transaction of its work.
+
+    Raises IdempotencyInProgress when the work took so long that another request has taken the key over: its work counts,
+    and this one must be rolled back.
+    """
+    if not _owned(claim).update(status_code=status_code, response=response):
+        raise IdempotencyInProgress
 
 
-def release(claim_id: int) -> None:
+def release(claim: Claim) -> None:
     """Forget the claim of a request that failed, so that the client may try again with the same key."""
-    IdempotencyKey.objects.filter(pk=claim_id, status_code=None).delete()
+    _owned(claim).delete()
+
+
+def _owned(claim: Claim) -> QuerySet[IdempotencyKey]:
+    return IdempotencyKey.objects.filter(pk=claim.id, created_at=claim.claimed_at, status_code=None)
 
 
 @jobs.periodic(cron="17 * * * *")

@@ -1,11 +1,17 @@
-"""Middleware of our own: a request id on every answer and a limit on bodies."""
+"""Middleware of our own: a request id on every answer, a limit on bodies, and what only pages need kept off the API."""
 
 import re
 import uuid
 from collections.abc import Callable
+from typing import Any
 
+from csp.middleware import CSPMiddleware
 from django.conf import settings
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from apps.core.api.errors import error_response
 from apps.core.errors import PayloadTooLarge
@@ -74,3 +80,35 @@ class OptionalSlashMiddleware:
             request.path_info += "/"
             request.path += "/"
         return self.get_response(request)
+
+
+class PagesOnly:
+    """Steps aside for the API, which answers JSON to a token: it has no session, cookie, message, script or static file."""
+
+    get_response: GetResponse
+
+    def __call__(self, request: HttpRequest) -> Any:
+        path = request.path_info
+        if path.startswith("/api/") and not path.startswith("/api/docs"):
+            return self.get_response(request)
+        return super().__call__(request)  # type: ignore[misc]
+
+
+class PageFiles(PagesOnly, WhiteNoiseMiddleware):
+    """Static files."""
+
+
+class PagePolicy(PagesOnly, CSPMiddleware):
+    """Content-Security-Policy."""
+
+
+class PageSessions(PagesOnly, SessionMiddleware):
+    """Sessions of the admin and of signing in."""
+
+
+class PageUsers(PagesOnly, AuthenticationMiddleware):
+    """request.user out of the session; at the API the door's authentication says who asks."""
+
+
+class PageMessages(PagesOnly, MessageMiddleware):
+    """Messages of the admin."""

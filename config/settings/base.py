@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "apps.bookings",
     "apps.payments",
     "apps.checkout",
+    "apps.legacy",
     "unfold.apps.BasicAppConfig",  # the plain "unfold" would replace our admin site
     "unfold.contrib.simple_history",
     "config.apps.AdminConfig",

@@ -202,7 +202,9 @@ def test_database_itself_keeps_a_practitioner_in_one_place(studio, shift, seat, 
 
     def claim(booking, start, seat, service):
         with account_scope(studio.account), transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(CLAIM, {**values, "s": start, "e": start + timedelta(hours=1), "seat": seat, "service": service.pk, "id": booking.pk})
+            cursor.execute(
+                CLAIM, {**values, "s": start, "e": start + timedelta(hours=1), "seat": seat, "service": service.pk, "id": booking.pk}
+            )
 
     claim(first, MONDAY_TEN, 1, studio.service)
     if constraint is None:

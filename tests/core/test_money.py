@@ -1,6 +1,7 @@
 """Splitting and rounding: the vectors of rules.md §2 and §7, and what holds for every amount (P1)."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -113,7 +114,7 @@ def _tax_of_gross(gross: int, percent: int) -> int:
 def test_the_tax_vectors_of_the_rules():
     assert [_tax_of_gross(gross, 19) for gross in (3334, 3333, 3333)] == [532, 532, 532]  # naive, per row: 1596
     sums = [_tax_of_gross(gross, 19) for gross in (0, 3334, 6667, 10000)]
-    assert [b - a for a, b in zip(sums, sums[1:], strict=False)] == [532, 532, 533]  # cumulative: 1597
+    assert [b - a for a, b in pairwise(sums)] == [532, 532, 533]  # cumulative: 1597
     assert 5 * _tax_of_gross(10000, 19) == 7985
     assert half_up(5 * (10000 - _tax_of_gross(10000, 19)) * 19, 100) == 7983
     assert _tax_of_gross(-10000, 19) == -_tax_of_gross(10000, 19)

@@ -1,5 +1,7 @@
 """Scopes: what they open, how they end, and that nothing of them outlives its transaction."""
 
+from contextlib import ExitStack, suppress
+
 import pytest
 from django.db import IntegrityError, ProgrammingError, connection, transaction
 from django.test.utils import CaptureQueriesContext
@@ -92,17 +94,21 @@ def test_an_error_inside_a_scope_closes_it(packages):
     assert in_database() == NOTHING
 
 
+def _duplicate(package, scope_outside: bool) -> None:
+    """Break the unique name inside a scope and a savepoint, one in the other."""
+    blocks = [account_scope(package.account_id), transaction.atomic()]
+    with ExitStack() as stack:
+        for block in blocks if scope_outside else reversed(blocks):
+            stack.enter_context(block)
+        Package.objects.create(account_id=package.account_id, package_name=package.package_name)
+
+
 @pytest.mark.parametrize("scope_outside", [True, False])
 def test_the_scope_is_right_after_an_integrity_error_in_a_savepoint(packages, scope_outside):
     ours, theirs = packages
     with account_scope(ours.account_id):
         with pytest.raises(IntegrityError):
-            if scope_outside:
-                with account_scope(theirs.account_id), transaction.atomic():
-                    Package.objects.create(account_id=theirs.account_id, package_name="B")
-            else:
-                with transaction.atomic(), account_scope(theirs.account_id):
-                    Package.objects.create(account_id=theirs.account_id, package_name="B")
+            _duplicate(theirs, scope_outside)
 
         assert in_database() == current_settings() == {**NOTHING, ACCOUNT: str(ours.account_id)}
         assert [p.package_name for p in Package.objects.all()] == ["A"]
@@ -199,7 +205,7 @@ def test_a_scope_opens_a_transaction_and_leaves_nothing_on_the_connection():
 def test_an_error_rolls_the_scopes_own_transaction_back():
     account = AccountFactory()
 
-    with pytest.raises(ZeroDivisionError), account_scope(account):
+    with suppress(ZeroDivisionError), account_scope(account):
         Counter.objects.create(account=account, name="gone")
         raise ZeroDivisionError
 

@@ -1,20 +1,24 @@
 """The two layers of separation, for every model that has an account."""
 
 import pytest
+from django.apps import apps
 from django.db import connection
 from django_scopes.exceptions import ScopeError
 
 from apps.core.tenancy import PLATFORM, account_scope
 from tests.security.worlds import tenant_models
 
+WITH_PROXIES = [m for m in apps.get_models() if m in tenant_models() or m._meta.concrete_model in tenant_models()]
 
-@pytest.mark.parametrize("model", tenant_models(), ids=lambda model: model.__name__)
+
+@pytest.mark.parametrize("model", WITH_PROXIES, ids=lambda model: model.__name__)
 def test_without_a_scope_the_orm_raises(db, model):
-    for manager in {"objects", model._meta.default_manager.name}:
+    for name in {"objects", model._meta.default_manager.name, *(manager.name for manager in model._meta.managers)}:
         with pytest.raises(ScopeError):
-            getattr(model, manager).count()
+            getattr(model, name).count()
         with pytest.raises(ScopeError):
-            list(getattr(model, manager).filter(account_id=1))
+            list(getattr(model, name).filter(account_id=1))
+    assert model._base_manager.count() == 0  # the way around the manager ends at the database
 
 
 @pytest.mark.parametrize("model", tenant_models(), ids=lambda model: model.__name__)

@@ -184,7 +184,24 @@ def test_x_account_of_another_business_is_refused_like_an_unknown_one(two_worlds
 
 
 MALFORMED = ["0", "-1", "-0", "1.0", "1e3", str(2**63 - 1), str(2**63), "9" * 40, "9" * 5000, "abc", UNKNOWN_UUID, "{" + UNKNOWN_UUID + "}"]
-MALFORMED += ["٣", "²", "\uff11", "%00", "1%00", "1%0a", "%20", "1%20", "%2e%2e", "None", "null", "true", "[]", "1;drop", "%ff", "%f0%9f%92%a9"]
+MALFORMED += [
+    "٣",
+    "²",
+    "\uff11",
+    "%00",
+    "1%00",
+    "1%0a",
+    "%20",
+    "1%20",
+    "%2e%2e",
+    "None",
+    "null",
+    "true",
+    "[]",
+    "1;drop",
+    "%ff",
+    "%f0%9f%92%a9",
+]
 
 
 @pytest.mark.parametrize(("route", "method", "action"), WITH_ID, ids=call_id)

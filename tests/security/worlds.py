@@ -64,12 +64,12 @@ def _event(account: Account) -> Event:
 
 def _counter(account: Account) -> Counter:
     next_number(account.pk, "world")
-    return Counter.objects.get(name="world")
+    return Counter.objects.get(account=account, name="world")
 
 
 def _idempotency_key(account: Account) -> IdempotencyKey:
     claim = idempotency.claim(account_id=account.pk, actor_id=None, key="world", request_hash="0" * 64)
-    idempotency.store_reply(claim.id, 200, "{}")
+    idempotency.store_reply(claim, 200, "{}")
     return IdempotencyKey.objects.get(pk=claim.id)
 
 

@@ -79,8 +79,8 @@ class StaffDoor(SessionDoor):
     def may(self, request: Request) -> bool:
         if not super().may(request):
             return False
-        # No action: the method does not exist here, which is for DRF to say (405).
-        return self.action is None or allows(self.membership.role, self.basename, self.action)
+        # No action: the method does not exist here, which is for DRF to say (405). OPTIONS ("metadata") says only what exists.
+        return self.action in (None, "metadata") or allows(self.membership.role, self.basename, self.action)
 
 
 class StaffViewSet(StaffDoor):

@@ -76,7 +76,10 @@ class _Clock:
     def text(self, seconds: int) -> str:
         found = self.known.get(seconds)
         if found is None:
-            offset, suffix = next((o, t) for until, o, t in self.spans if seconds < until)
+            position = 0
+            while seconds >= self.spans[position][0]:
+                position += 1
+            _, offset, suffix = self.spans[position]
             found = self.known[seconds] = (EPOCH + timedelta(seconds=seconds + offset)).isoformat() + suffix
         return found
 

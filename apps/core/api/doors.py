@@ -120,12 +120,12 @@ class Door(GenericViewSet):
                 self.scopes.enter_context(transaction.atomic())
                 self.re_enter()
                 response = handler(request, *self.args, **self.kwargs)
-                idempotency.store_reply(claim.id, response.status_code, dumps(response.data).decode())
+                idempotency.store_reply(claim, response.status_code, dumps(response.data).decode())
         except BaseException:
             with ExitStack() as self.scopes:
                 self.scopes.enter_context(transaction.atomic())
                 self.re_enter()
-                idempotency.release(claim.id)
+                idempotency.release(claim)
             raise
         return response
 

@@ -185,7 +185,14 @@ def test_mark_received_settles_and_refuses_the_second_time(owner, body):
 
 @pytest.mark.parametrize(
     ("role", "sell", "receive"),
-    [("owner", 201, 200), ("manager", 201, 200), ("front_desk", 201, 200), ("bookkeeper", 403, 200), ("practitioner", 403, 403), (None, 401, 401)],
+    [
+        ("owner", 201, 200),
+        ("manager", 201, 200),
+        ("front_desk", 201, 200),
+        ("bookkeeper", 403, 200),
+        ("practitioner", 403, 403),
+        (None, 401, 401),
+    ],
 )
 def test_who_may_sell_and_take_money(client_as, studio, body, role, sell, receive):
     payment = studio.sell().payment
@@ -198,7 +205,12 @@ def test_who_may_sell_and_take_money(client_as, studio, body, role, sell, receiv
 def test_everything_of_another_account_is_missing(other_owner, studio):
     sale = studio.sell()
 
-    paths = [f"orders/{sale.order.pk}", f"client-packages/{sale.order.pk}", f"payments/{sale.payment.pk}", f"bookings/{sale.bookings[0].pk}"]
+    paths = [
+        f"orders/{sale.order.pk}",
+        f"client-packages/{sale.order.pk}",
+        f"payments/{sale.payment.pk}",
+        f"bookings/{sale.bookings[0].pk}",
+    ]
     assert [other_owner.get(f"/api/{path}/").status_code for path in paths] == [404] * 4
     assert other_owner.post(f"/api/payments/{sale.payment.pk}/mark-received/").status_code == 404
     with account_scope(studio.account):
