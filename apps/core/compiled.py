@@ -149,7 +149,7 @@ def _instances(compiler: Any, db: str) -> Callable[[Any], models.Model]:
     columns = compiler.klass_info["select_fields"]
     model, first, end = compiler.klass_info["model"], columns[0], columns[-1] + 1
     names = [column[0].target.attname for column in compiler.select[first:end]]
-    populators = get_related_populators(compiler.klass_info, compiler.select, db)
+    populators = get_related_populators(compiler.klass_info, compiler.select, db)  # type: ignore[call-arg]  # stubs of Django 6
 
     def make(row: Any) -> models.Model:
         made = model.from_db(db, names, row[first:end])

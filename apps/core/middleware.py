@@ -3,13 +3,15 @@
 import re
 import uuid
 from collections.abc import Callable
-from typing import Any
+from io import BytesIO
+from typing import Any, cast
 
 from csp.middleware import CSPMiddleware
 from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.handlers.wsgi import LimitedStream
 from django.http import HttpRequest, HttpResponse
 from whitenoise.middleware import WhiteNoiseMiddleware
 
@@ -49,24 +51,38 @@ class BodyLimitMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        try:
-            length = int(request.META.get("CONTENT_LENGTH") or 0)
-        except ValueError:
-            length = 0
         is_upload = request.content_type == "multipart/form-data"
         limit = settings.MAX_UPLOAD_BYTES if is_upload else settings.MAX_BODY_BYTES
+        chunked = not request.META.get("CONTENT_LENGTH") and request.headers.get("Transfer-Encoding", "").lower() == "chunked"
+        length = _collect_chunks(request, limit) if chunked else _stated_length(request)
         if length > limit:
-            _drain(request, min(length, DRAIN_AT_MOST))
+            # Past a stated length a server may wait for more; only a chunked body has an end of its own.
+            _drain(request.META["wsgi.input"] if chunked else request)
             return error_response(request, PayloadTooLarge(f"The request body is larger than {limit} bytes."))
         return self.get_response(request)
 
 
-def _drain(request: HttpRequest, length: int) -> None:
-    while length > 0:
-        chunk = request.read(min(CHUNK, length))
+def _stated_length(request: HttpRequest) -> int:
+    stated = request.META.get("CONTENT_LENGTH") or ""
+    return int(stated) if stated.isascii() and stated.isdigit() else 0
+
+
+def _collect_chunks(request: HttpRequest, limit: int) -> int:
+    """Read a chunked body, as far as it is allowed, and give it back with its length; Django would take it for an empty one."""
+    body = request.META["wsgi.input"].read(limit + 1)
+    request.META["CONTENT_LENGTH"] = str(len(body))
+    request._stream = cast(Any, LimitedStream(BytesIO(body), len(body)))  # type: ignore[attr-defined]
+    return len(body)
+
+
+def _drain(stream: Any) -> None:
+    """Read what is still on its way, up to a bound."""
+    left = DRAIN_AT_MOST
+    while left > 0:
+        chunk = stream.read(min(CHUNK, left))
         if not chunk:
             return
-        length -= len(chunk)
+        left -= len(chunk)
 
 
 class OptionalSlashMiddleware:
@@ -85,7 +101,7 @@ class OptionalSlashMiddleware:
 class PagesOnly:
     """Steps aside for the API, which answers JSON to a token: it has no session, cookie, message, script or static file."""
 
-    get_response: GetResponse
+    get_response: Any
 
     def __call__(self, request: HttpRequest) -> Any:
         path = request.path_info

@@ -84,3 +84,25 @@ def test_a_body_at_the_limit_is_let_through(server):
     status, body = _send(server, b" " * LIMIT)
 
     assert (status, body["error"]) == (401, "not_authenticated")
+
+
+def _send_chunked(server: tuple[str, int], *chunks: bytes, token: str = "") -> tuple[int, dict]:
+    connection = HTTPConnection(*server, timeout=30)
+    with closing(connection):
+        headers = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
+        connection.request("POST", "/_allauth/app/v1/auth/login", iter(chunks), headers, encode_chunked=True)
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+
+
+def test_a_chunked_body_is_read(server):
+    status, body = _send_chunked(server, b'{"email": "nobody', b'", "password": 5}')
+
+    assert status == 400
+    assert {error["param"] for error in body["errors"]} == {"email"}  # it has been read: the address is what is wrong
+
+
+def test_a_chunked_body_over_the_limit_gets_its_answer(server):
+    status, body = _send_chunked(server, *[b"x" * 100_000] * 30)
+
+    assert (status, body["error"]) == (413, "payload_too_large")
