@@ -6,6 +6,7 @@ constraint too: the query proves that it was not dropped or bypassed. Findings a
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from apps.core.db import rows
@@ -25,11 +26,11 @@ class Invariant:
 _invariants: dict[str, Invariant] = {}
 
 
-def invariant(code: str, says: str, sql: str) -> None:
-    """Register one invariant by its query. A code is used once."""
+def invariant(code: str, says: str, find: str | Callable[[], list[tuple[Any, ...]]]) -> None:
+    """Register one invariant by its query, or by a function that returns the offending rows. A code is used once."""
     if code in _invariants:
         raise ValueError(f"The invariant {code} is registered twice.")
-    _invariants[code] = Invariant(code, says, lambda: rows(sql))
+    _invariants[code] = Invariant(code, says, partial(rows, find) if isinstance(find, str) else find)
 
 
 def invariants() -> list[Invariant]:

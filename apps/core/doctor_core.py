@@ -1,6 +1,10 @@
 """The kernel's own invariants: tenancy in the catalogue, events, idempotency keys (security.md §3)."""
 
+from django.apps import apps
+
 from apps.core.checks import UNBOUND_ROLE, UNPROTECTED_TABLES
+from apps.core.constraints import SameAccount
+from apps.core.db import rows
 from apps.core.doctor import invariant
 
 invariant(
@@ -37,3 +41,13 @@ invariant(
     "SELECT conname::text FROM pg_constraint WHERE NOT convalidated"
     " UNION ALL SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid",
 )
+
+
+def _missing_keys() -> list[tuple[str]]:
+    """Names of composite keys that models declare and the database does not have."""
+    declared = {c.name for model in apps.get_models() for c in model._meta.constraints if isinstance(c, SameAccount)}
+    existing = {name for (name,) in rows("SELECT conname::text FROM pg_constraint WHERE contype = 'f'")}
+    return [(name,) for name in sorted(declared - existing)]
+
+
+invariant("I35.declared", "Every composite key that a model declares exists.", _missing_keys)
