@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from django.utils import timezone
 
@@ -17,7 +17,7 @@ from apps.bookings.errors import (
     SlotTaken,
 )
 from apps.bookings.models import ACTIVE, ONE_SEAT, ONE_SERVICE, ONE_START, Booking, Status
-from apps.bookings.slots import Diary, Offer, Terms, find_slots, nearest_starts, offers_of, open_diary
+from apps.bookings.slots import Diary, Offer, Slot, Terms, nearest_starts, offers_of, open_diary
 from apps.catalog.models import Practitioner, Service
 from apps.core.db import constraint_error, joined
 from apps.core.errors import Invalid, InvalidTransition
@@ -124,19 +124,19 @@ def _refuse_unless_offered(booking: Booking, terms: Terms, offer: Offer, start_t
     latest = terms.latest(at)
     if latest is not None and start_time >= latest:
         raise BeyondHorizon(bookable_before=latest.isoformat())
-    until = start_time + timedelta(seconds=1)
-    diary = open_diary(booking.account, terms, [offer], start_time, until, except_booking=booking.pk)
+    # One load answers both questions: is it offered, and what is near it. Losers of a race hold the lock while they ask.
+    since = max(start_time - ALTERNATIVES_WITHIN, at)
+    diary = open_diary(booking.account, terms, [offer], since, start_time + ALTERNATIVES_WITHIN, except_booking=booking.pk)
+    slots = diary.slots(offer, at)
     start = to_epoch(start_time)
-    if not start_time.microsecond and any(slot.start == start for slot in diary.slots(offer, at)):
-        return
-    _explain_refusal(booking, terms, offer, start_time, at, diary)
+    if start_time.microsecond or not any(slot.start == start for slot in slots):
+        _explain_refusal(diary, offer, start_time, _alternatives(slots, offer, start_time))
 
 
-def _explain_refusal(booking: Booking, terms: Terms, offer: Offer, start_time: datetime, at: datetime, diary: Diary) -> None:
+def _explain_refusal(diary: Diary, offer: Offer, start_time: datetime, alternatives: list[dict[str, Any]]) -> NoReturn:
     """An occupied start inside working hours is always ``slot_taken``; then the grid, then the limits."""
     start, length = to_epoch(start_time), offer.duration_minutes * 60
     _, working = diary.openings(offer)
-    alternatives = _alternatives(booking, terms, offer, start_time, at)
     if not any(since <= start and start + length <= until for since, until in working):
         raise OutsideHours(rule="working_hours", alternatives=alternatives)
     if not diary.seats_free(offer, [start]):
@@ -146,18 +146,8 @@ def _explain_refusal(booking: Booking, terms: Terms, offer: Offer, start_time: d
     raise LimitReached(rule=diary.refusing_limit(offer, start), alternatives=alternatives)
 
 
-def _alternatives(booking: Booking, terms: Terms, offer: Offer, start_time: datetime, at: datetime) -> list[dict[str, Any]]:
-    """The nearest bookable starts of the same practitioner within a week, RFC 3339 in the practitioner's zone."""
-    since = max(start_time - ALTERNATIVES_WITHIN, at)
-    slots = find_slots(
-        account=booking.account,
-        terms=terms,
-        offers=[offer],
-        since=since,
-        until=start_time + ALTERNATIVES_WITHIN,
-        at=at,
-        except_booking=booking.pk,
-    )
+def _alternatives(slots: list[Slot], offer: Offer, start_time: datetime) -> list[dict[str, Any]]:
+    """The nearest bookable starts of the same practitioner, RFC 3339 in the practitioner's zone."""
     return [
         {
             "start": from_epoch(slot.start).astimezone(offer.zone).isoformat(),
