@@ -56,6 +56,8 @@ class People:
     def __init__(self, old: OldDatabase, drop: Iterable[str] = ()) -> None:
         self.old, self.drop = old, frozenset(drop)
         self.columns = {name: old.columns(name) for name in OLD_TABLES}
+        if "primary_address_id" in self.columns["users_customer"] and not self.columns["location_address"]:
+            raise Invalid("This is not a database of the old project: customers have addresses, but there is no location_address.")
         for name, required in REQUIRED.items():
             if missing := sorted(required - self.columns[name]):
                 raise Invalid(f"This is not a database of the old project: {name} has no {', '.join(missing)}.")
@@ -143,9 +145,8 @@ class People:
         """The person of a login, under the same id."""
         pk = row["user_ptr_id"]
         profile = self._profile(row, lambda code: self.problem(code, pk))
-        if profile["primary_address_id"] not in self.address_ids | {None}:
-            self.problem("address", pk)
-            profile["primary_address_id"] = None
+        if profile["primary_address_id"] not in self.address_ids:
+            profile["primary_address_id"] = None  # none, or one whose own row is a problem
         full_name = profile["full_name"] or self.names.get(pk, "")
         return {"id": pk, "user_id": pk, **profile, "full_name": full_name, "inviter_id": self.inviter(row)}
 

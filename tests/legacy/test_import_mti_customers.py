@@ -304,6 +304,17 @@ def test_values_can_be_dropped_on_request(bring, old, problem):
     assert not Address.objects.filter(pk=9000503).exists()
 
 
+def test_a_primary_address_that_stays_behind_is_one_no_longer(bring, old):
+    old.insert("location_country", code="ZZ", name="?")
+    old.run("UPDATE location_address SET country_id = 'ZZ' WHERE id = 9000501")
+
+    code, said = bring()
+    assert (code, "problem    address: 1 rows: 9000501" in said) == (1, True), said
+
+    assert bring("--apply", "--drop", "address")[0] == 0
+    assert (Customer.objects.get(pk=9001010).primary_address, Address.objects.count()) == (None, 1)
+
+
 def test_passwords_nobody_can_read_are_counted(bring, old):
     old.user(9001100, password="bcrypt_old$abc")
 
@@ -448,6 +459,7 @@ def test_a_database_that_cannot_be_reached_is_said_without_the_password(run, rec
         "ALTER TABLE users_customer RENAME user_ptr_id TO user_id",
         "ALTER TABLE users_user DROP COLUMN password",
         "DROP TABLE users_customer CASCADE",
+        "DROP TABLE location_address CASCADE",
     ],
 )
 def test_another_schema_is_refused(bring, old, change):

@@ -116,7 +116,7 @@ def import_people(people: People, record: ImportRecord, *, say: Say, batch: int 
             done += len(wanted)
             say(f"{table.name}: {done} of {total}")
         if table.model is Customer and not record.finished:
-            _link_inviters(people, table, record, batch)
+            _link_inviters(people, table, batch)
     after = inspect(people, record, batch=batch)
     if after.complete and not record.finished:
         record.finish()
@@ -132,9 +132,7 @@ def undo_import(record: ImportRecord, *, say: Say) -> dict[str, list[int]]:
     with transaction.atomic(), platform_scope("undo an import of customers"):
         doomed: Doomed = {name: _existing(model, record.ids[name]) for name, (_, model) in MODELS.items()}
         _spare_the_used(doomed)
-        for some in _chunks(doomed["users_customer"]):  # they refer to each other and to the addresses
-            Customer.objects.filter(pk__in=some).update(inviter=None, primary_address=None)
-        for name, (_, model) in reversed(MODELS.items()):
+        for name, (_, model) in reversed(MODELS.items()):  # the keys between these tables are checked at COMMIT
             for some in _chunks(doomed[name]):
                 query = model._base_manager.filter(pk__in=some)
                 query._raw_delete(query.db)  # no signals: they would write a history of the deletion
@@ -228,10 +226,10 @@ def _create_missing(table: Table, wanted: dict[int, Row], record: ImportRecord) 
         record.created(table.name, new)
 
 
-def _link_inviters(people: People, table: Table, record: ImportRecord, batch: int) -> None:
-    """Point the customers of this import at those who invited them."""
+def _link_inviters(people: People, table: Table, batch: int) -> None:
+    """Point the customers of this import at those who invited them (nobody else has one of these ids: ``id_taken``)."""
     for wanted in _wanted(people, table, batch):
-        inviters = {pk: values["inviter_id"] for pk, values in wanted.items() if values["inviter_id"] and pk in record.ids[table.name]}
+        inviters = {pk: values["inviter_id"] for pk, values in wanted.items() if values["inviter_id"]}
         lacking = list(Customer.objects.filter(pk__in=inviters, inviter=None).order_by("pk"))
         for customer in lacking:
             customer.inviter_id = inviters[customer.pk]
