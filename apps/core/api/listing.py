@@ -206,12 +206,13 @@ def _value(field: models.Field, value: Any) -> Any:
 
 @dataclass
 class Listing:
-    """One list request. ``base`` makes the narrowed queryset; it must not depend on the request, because its SQL is kept.
+    """One list request. ``base`` makes the narrowed queryset.
 
+    The SQL is kept under ``view``, so ``base`` must not depend on the request; without a view nothing is kept.
     ``search`` applies free text to a queryset. ``orderings`` maps what ``?ordering=`` accepts to a non-null column.
     """
 
-    view: type
+    view: type | None
     model: type[models.Model]
     serializer_class: type[reading.ResourceSerializer]
     base: Callable[[], QuerySet]
@@ -266,7 +267,7 @@ class Listing:
             keys = {f"_key{i}": F(name) for i, name in enumerate(ordering.names)}
             return queryset.annotate(**keys).order_by(*shown.terms).values_list(*plan.columns, *keys)[: size + 1]
 
-        if parameters is None or text:
+        if parameters is None or text or self.view is None:
             queryset = filterset.filter_queryset(self.base()) if filterset else self.base()
             if text and self.search:
                 queryset = self.search(queryset, text)
