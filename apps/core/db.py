@@ -2,18 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from django.db import IntegrityError, OperationalError, connection, transaction
-
-from apps.core.errors import Busy
+from django.db import IntegrityError, connection, transaction
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-DEADLOCK, SERIALIZATION, LOCK_TIMEOUT = "40P01", "40001", "55P03"
-ATTEMPTS = 3
+# SQLSTATEs after which the same request may simply be sent again
+DEADLOCK, SERIALIZATION, LOCK_TIMEOUT, STATEMENT_TIMEOUT = "40P01", "40001", "55P03", "57014"
+PASSING = frozenset({DEADLOCK, SERIALIZATION, LOCK_TIMEOUT, STATEMENT_TIMEOUT})
 
 
 def constraint_name(error: BaseException) -> str:
@@ -48,32 +46,6 @@ def constraint_error(errors: dict[str, Callable[[], Exception]], *, savepoint: b
         if make is None:
             raise
         raise make() from error
-
-
-def retry_on_deadlock(function: Callable[P, R]) -> Callable[P, R]:
-    """Repeat a whole transaction that PostgreSQL gave up (deadlock, serialization failure), at most three times.
-
-    Inside a transaction nothing can be repeated: the error goes up to whoever owns it. A lock that is not granted in time
-    becomes ``Busy``.
-    """
-
-    @wraps(function)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        attempt = 1
-        while True:
-            try:
-                return function(*args, **kwargs)
-            except OperationalError as error:
-                state = sqlstate(error)
-                if state == LOCK_TIMEOUT:
-                    raise Busy from error
-                if state not in (DEADLOCK, SERIALIZATION) or connection.in_atomic_block:
-                    raise
-                if attempt == ATTEMPTS:
-                    raise Busy from error
-                attempt += 1
-
-    return wrapper
 
 
 def rows(sql: str, params: Any = ()) -> list[tuple[Any, ...]]:

@@ -97,7 +97,7 @@ class IdempotencyInProgress(DomainError):
 
 
 class Busy(DomainError):
-    """The database could not get a lock in time; nothing was changed."""
+    """The database gave up (a lock not granted in time, a deadlock); nothing was changed, and it may be tried again."""
 
     code = "busy"
     status = 503

@@ -14,10 +14,9 @@ from drf_standardized_errors.formatter import ExceptionFormatter
 from drf_standardized_errors.handler import ExceptionHandler
 from rest_framework import exceptions, status
 
-from apps.core.db import LOCK_TIMEOUT, sqlstate
+from apps.core.db import PASSING, sqlstate
 from apps.core.errors import Busy, DomainError, Invalid, PayloadTooLarge
 
-STATEMENT_TIMEOUT = "57014"
 NON_FIELD = "non_field_errors"
 # DRF's own codes that have another name in our contract.
 CODES = {
@@ -60,7 +59,7 @@ class Handler(ExceptionHandler):
             return DomainAPIException(PayloadTooLarge())
         if isinstance(exc, DataError | OverflowError):
             return DomainAPIException(Invalid("A value is outside the range that can be stored."))
-        if isinstance(exc, OperationalError) and sqlstate(exc) in (LOCK_TIMEOUT, STATEMENT_TIMEOUT):
+        if isinstance(exc, OperationalError) and sqlstate(exc) in PASSING:
             return DomainAPIException(Busy())
         return exc
 

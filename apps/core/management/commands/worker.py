@@ -5,6 +5,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
+from apps.core.checks import refuse_unbound_role
 from apps.core.management.lifeline import add_lifeline, hold_lifeline
 
 GRACE_SECONDS = 8  # container runtimes kill after 10
@@ -20,6 +21,7 @@ class Command(BaseCommand):
         add_lifeline(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        refuse_unbound_role()
         hold_lifeline(options["lifeline"])
         limits = [f"--concurrency={options['concurrency']}", f"--shutdown-graceful-timeout={GRACE_SECONDS}"]
         call_command("procrastinate", "worker", *limits, *([f"--queues={options['queues']}"] if options["queues"] else []))
