@@ -12,7 +12,7 @@ from granian.log import LogLevels
 
 from apps.core.management.lifeline import add_lifeline, hold_lifeline
 
-BLOCKING_THREADS = 4
+BLOCKING_THREADS = 2  # more wait for each other's turn at the interpreter; with one, a slow request holds half of the server
 BACKPRESSURE = 64  # connections a process takes before the kernel queues them
 
 
