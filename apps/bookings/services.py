@@ -17,7 +17,7 @@ from apps.bookings.errors import (
     SlotTaken,
 )
 from apps.bookings.models import ACTIVE, ONE_SEAT, ONE_SERVICE, ONE_START, Booking, Status
-from apps.bookings.slots import Diary, Offer, Slot, Terms, nearest_starts, offers_of, open_diary
+from apps.bookings.slots import Diary, Offer, Terms, nearest_starts, offers_of, open_diary
 from apps.catalog.models import Practitioner, Service
 from apps.core.db import constraint_error, joined
 from apps.core.errors import Invalid, InvalidTransition
@@ -124,13 +124,11 @@ def _refuse_unless_offered(booking: Booking, terms: Terms, offer: Offer, start_t
     latest = terms.latest(at)
     if latest is not None and start_time >= latest:
         raise BeyondHorizon(bookable_before=latest.isoformat())
-    # One load answers both questions: is it offered, and what is near it. Losers of a race hold the lock while they ask.
-    since = max(start_time - ALTERNATIVES_WITHIN, at)
-    diary = open_diary(booking.account, terms, [offer], since, start_time + ALTERNATIVES_WITHIN, except_booking=booking.pk)
-    slots = diary.slots(offer, at)
+    until = start_time + timedelta(seconds=1)
+    diary = open_diary(booking.account, terms, [offer], start_time, until, except_booking=booking.pk)
     start = to_epoch(start_time)
-    if start_time.microsecond or not any(slot.start == start for slot in slots):
-        _explain_refusal(diary, offer, start_time, _alternatives(slots, offer, start_time))
+    if start_time.microsecond or not any(slot.start == start for slot in diary.slots(offer, at)):
+        _explain_refusal(diary, offer, start_time, _alternatives(booking, terms, offer, start_time, at))
 
 
 def _explain_refusal(diary: Diary, offer: Offer, start_time: datetime, alternatives: list[dict[str, Any]]) -> NoReturn:
@@ -146,15 +144,17 @@ def _explain_refusal(diary: Diary, offer: Offer, start_time: datetime, alternati
     raise LimitReached(rule=diary.refusing_limit(offer, start), alternatives=alternatives)
 
 
-def _alternatives(slots: list[Slot], offer: Offer, start_time: datetime) -> list[dict[str, Any]]:
-    """The nearest bookable starts of the same practitioner, RFC 3339 in the practitioner's zone."""
+def _alternatives(booking: Booking, terms: Terms, offer: Offer, start_time: datetime, at: datetime) -> list[dict[str, Any]]:
+    """The nearest bookable starts of the same practitioner within a week, RFC 3339 in the practitioner's zone."""
+    since = max(start_time - ALTERNATIVES_WITHIN, at)
+    diary = open_diary(booking.account, terms, [offer], since, start_time + ALTERNATIVES_WITHIN, except_booking=booking.pk)
     return [
         {
             "start": from_epoch(slot.start).astimezone(offer.zone).isoformat(),
             "end": from_epoch(slot.end).astimezone(offer.zone).isoformat(),
             "practitioner": slot.practitioner_id,
         }
-        for slot in nearest_starts(slots, start_time)
+        for slot in nearest_starts(diary.slots(offer, at), start_time)
     ]
 
 
