@@ -1,6 +1,7 @@
 """Fixtures of the whole suite: two accounts, HTTP clients that speak for a role, and a count of real statements."""
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -24,8 +25,12 @@ pytest_plugins = ["tests.studio"]
 FRAME = ("BEGIN", "COMMIT", "ROLLBACK")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every database test may use both aliases; ``autocommit`` is a second connection to the same database."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What needs curl is left out where there is none. Every database test may use both aliases; ``autocommit`` is a second connection to the same database."""
+    if not shutil.which("curl"):
+        without = [item for item in items if item.get_closest_marker("curl")]
+        config.hook.pytest_deselected(items=without)
+        items[:] = [item for item in items if item not in without]
     for item in items:
         marker = item.get_closest_marker("django_db")
         if marker or "db" in getattr(item, "fixturenames", ()):

@@ -2,7 +2,6 @@
 
 import http.cookiejar
 import re
-import shutil
 import signal
 import socket
 import stat
@@ -94,7 +93,7 @@ def test_the_first_sale_example_fails_on_another_answer(demo: Demo):
     assert "expected 401, found 404" in done.stderr
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+@pytest.mark.curl
 def test_the_readme_walks_through_a_first_sale(demo: Demo):
     [block] = README_BLOCK.findall((PROJECT / "README.md").read_text(encoding="utf-8"))
 
