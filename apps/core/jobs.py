@@ -5,8 +5,7 @@ lose them. They run at least once; what they call must be idempotent.
 """
 
 import logging
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from procrastinate import RetryStrategy
@@ -39,14 +38,8 @@ async def retry_stalled_jobs(context: Any, timestamp: int) -> int:
     return len(stalled)
 
 
-def run_pending(task_names: Iterable[str] | None = None, *, deadline_seconds: float = 60) -> None:
-    """Work off the queue in this process until it is empty (tests, ``manage.py demo``, drains by hand)."""
-    started = time.monotonic()
+def run_pending() -> None:
+    """Work off the queue in this process until it is empty."""
     connector: Any = app.connector
     with app.replace_connector(connector.get_worker_connector()) as worker_app:
         worker_app.run_worker(wait=False, install_signal_handlers=False, listen_notify=False, concurrency=1)
-    if time.monotonic() - started > deadline_seconds:
-        logger.warning("draining the queue took %.0f s", time.monotonic() - started)
-
-
-__all__ = ["RETRY", "Callable", "defer_many", "periodic", "retry_stalled_jobs", "run_pending", "task"]

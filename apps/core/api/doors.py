@@ -121,7 +121,7 @@ class Door(GenericViewSet):
                 self.re_enter()
                 response = handler(request, *self.args, **self.kwargs)
                 idempotency.store_reply(claim, response.status_code, dumps(response.data).decode())
-        except BaseException:
+        except BaseException:  # also a worker that is told to stop: the client may try again with its key
             with ExitStack() as self.scopes:
                 self.scopes.enter_context(transaction.atomic())
                 self.re_enter()

@@ -15,7 +15,6 @@ from django.db import models
 from django.db.models import F, QuerySet
 from django.utils.dateparse import parse_datetime
 from django_filters import rest_framework as filters
-from rest_framework import serializers
 
 from apps.core import compiled
 from apps.core.api import reading
@@ -327,10 +326,3 @@ def _field(model: type[models.Model], path: str) -> models.Field:
         if field.is_relation:
             model = field.related_model
     return getattr(field, "target_field", field)
-
-
-class PageSerializer(serializers.Serializer):
-    """Shape of a page, for OpenAPI."""
-
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
