@@ -44,13 +44,15 @@ demo: $(RUNNING)-demo ## two businesses, API, admin and worker on PORT (8000), d
 serve: $(RUNNING)-serve ## the server on PORT
 worker: $(RUNNING)-worker ## a worker for background jobs
 
+# Two processes, each with a database of its own; JOBS=0 runs everything in one.
+JOBS ?= 2
 test: .venv/.installed ## all tests (ARGS="-k slots -x")
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 PG15 := /usr/lib/postgresql/15/bin
 test-pg15: .venv/.installed ## all tests on Debian's PostgreSQL 15
 	@test -x $(PG15)/postgres || { echo "PostgreSQL 15 is not in $(PG15): apt-get install postgresql-15" >&2; exit 1; }
-	@PG_BIN=$(PG15) $(PY) -m pytest $(ARGS)
+	@PG_BIN=$(PG15) $(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 check: .venv/.installed ## everything that is checked without running the tests
 	.venv/bin/ruff check .
@@ -78,7 +80,7 @@ bench: .venv/.installed ## benchmarks/run.py
 
 lock: ## requirements.lock from pyproject.toml
 	@command -v uv >/dev/null || { test -x .venv/lock/bin/uv || { $(PYTHON) -m venv .venv/lock && .venv/lock/bin/pip install -q uv; }; }
-	@PATH="$$PATH:.venv/lock/bin" uv pip compile pyproject.toml --extra embedded --group test --group lint --universal \
+	@PATH="$$PATH:.venv/lock/bin" uv pip compile pyproject.toml --extra embedded --extra s3 --group test --group lint --universal \
 		--generate-hashes --no-header --no-emit-index-url --quiet -o requirements.lock
 
 clean: ## remove caches and .venv; data (.data, .demo) stays

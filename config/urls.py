@@ -9,6 +9,7 @@ urlpatterns = [
     path("api/", include("apps.accounts.api.session.urls")),
     path("api/", include("apps.accounts.api.staff.urls")),
     path("api/customer/", include("apps.users.api.customer.urls")),
+    path("api/customer/", include("apps.bookings.api.customer.urls")),
     path("api/", include("apps.clients.api.staff.urls")),
     path("api/", include("apps.catalog.api.staff.urls")),
     path("api/", include("apps.packages.api.staff.urls")),

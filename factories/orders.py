@@ -1,6 +1,8 @@
+from datetime import date
+
 import factory
 
-from apps.orders.models import Order, OrderLine
+from apps.orders.models import Order, OrderLine, PackagePause
 from factories.base import TenantFactory
 from factories.catalog import ServiceFactory
 from factories.clients import ClientFactory
@@ -30,3 +32,13 @@ class OrderLineFactory(TenantFactory):
 
     class Meta:
         model = OrderLine
+
+
+class PackagePauseFactory(TenantFactory):
+    order = factory.SubFactory(OrderFactory, account=factory.SelfAttribute("..account"))
+    first_day = date(2027, 1, 1)
+    last_day = date(2027, 1, 14)
+    reason = "A journey"
+
+    class Meta:
+        model = PackagePause

@@ -39,9 +39,13 @@ class Studio:
         with account_scope(self.account):
             return sell(**{**defaults, **what, **options})
 
-    def draft(self) -> Booking:
-        """A fresh draft session of the studio's service."""
-        return self.sell(service=self.service).bookings[0]
+    def draft(self, **options: Any) -> Booking:
+        """A fresh draft session of the studio's service, sold singly to its client (or what ``options`` say)."""
+        return self.sell(**{"service": self.service, **options}).bookings[0]
+
+    def other_client(self) -> Client:
+        """Somebody else: one client takes one place of an occurrence."""
+        return ClientFactory(account=self.account)
 
 
 def open_studio(account: Account | None = None, *, quantity: int = 3, price_cents: int = 10000, **service: Any) -> Studio:

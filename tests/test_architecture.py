@@ -13,8 +13,10 @@ from simple_history.models import HistoricalChanges
 
 from apps.accounts.api.doors import SessionDoor, StaffViewSet
 from apps.accounts.models import Account
+from apps.clients.api.doors import ClientDoor
 from apps.core.constraints import SameAccount, TenantKey
 from apps.core.models import TenantForeignKey, TenantHistory, TenantModel, TimestampedModel
+from apps.users.api.doors import CustomerDoor
 from tests.security.routes import NOT_DOORS, Route, all_patterns, call_id, calls, routes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -186,6 +188,9 @@ def test_the_prefix_the_folder_and_the_base_viewset_say_the_same_role(route):
     assert issubclass(route.view, StaffViewSet) is (role == "staff")
     if role == "session":
         assert issubclass(route.view, SessionDoor)
+    assert issubclass(route.view, CustomerDoor) is (role == "customer")
+    if role == "customer" and any(f.name == "client" for f in route.view.model._meta.fields):
+        assert issubclass(route.view, ClientDoor), "rows of a client are behind the door that knows whose client the caller is"
 
 
 def test_every_address_of_ours_is_a_door_with_a_trailing_slash_and_a_name():
@@ -209,8 +214,9 @@ def test_no_view_reaches_around_its_door(view):
 
 @pytest.mark.parametrize(("route", "method", "action"), calls(), ids=call_id)
 def test_what_moves_money_or_claims_time_accepts_an_idempotency_key(route, method, action):
-    moves = {"checkout", "client-package", "booking", "payment"}
-    if method == "post" and route.basename in moves:
+    moves = {"checkout", "client-package", "booking", "customer-booking", "occurrence", "payment"}
+    moves_nothing = action == "add_document" or action.startswith("quote_")
+    if method == "post" and route.basename in moves and not moves_nothing:
         assert action in route.view.idempotent
 
 

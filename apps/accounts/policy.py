@@ -16,6 +16,29 @@ EVERYBODY = frozenset(Role)
 READ = ("list", "retrieve")
 WRITE = ("create", "partial_update", "destroy")
 
+LIFE_OF_A_BOOKING = (
+    "schedule",
+    "hold",
+    "release",
+    "confirm",
+    "decline",
+    "reschedule",
+    "quote_reschedule",
+    "check_in",
+    "complete",
+    "no_show",
+    "quote_no_show",
+    "undo_no_show",
+    "cancel",
+    "quote_cancel",
+)
+
+# What may be done with a package that a client owns, at orders/ and at client-packages/ alike.
+PACKAGE_ACTIONS = {
+    **dict.fromkeys(("pause", "quote_pause", "resume", "transfer", "quote_transfer"), DESK),
+    **dict.fromkeys(("extend", "grant"), MANAGERS),
+}
+
 
 def _resource(read: frozenset[Role], write: frozenset[Role], **actions: frozenset[Role]) -> dict[str, frozenset[Role]]:
     return {**dict.fromkeys(READ, read), **dict.fromkeys(WRITE, write), **actions}
@@ -37,10 +60,21 @@ POLICY: dict[str, dict[str, frozenset[Role]]] = {
     "date-override": _resource(EVERYBODY, MANAGERS),
     "time-off": _resource(EVERYBODY, MANAGERS),
     "slot": {"list": EVERYBODY},
-    "order": {**dict.fromkeys(READ, EVERYBODY)},
-    "client-package": {**dict.fromkeys(READ, EVERYBODY), "create": DESK},
+    "series": {**dict.fromkeys(READ, EVERYBODY), "quote": CARE, "create": CARE, "quote_change": CARE, "change": CARE},
+    "order": {**dict.fromkeys(READ, EVERYBODY), **PACKAGE_ACTIONS},
+    "client-package": {**dict.fromkeys(READ, EVERYBODY), "create": DESK, "schedule_next": DESK, **PACKAGE_ACTIONS},
     "checkout": {"create": DESK},
-    "booking": {**dict.fromkeys(READ, EVERYBODY), "schedule": CARE},
+    "booking": {
+        **dict.fromkeys(READ, EVERYBODY),
+        **dict.fromkeys(LIFE_OF_A_BOOKING, CARE),
+        **dict.fromkeys(("documents", "add_document"), CARE),
+    },
+    "booking-override": {"use": DESK},  # asked by the actions above for ``override`` and ``waive``
+    "document": {"retrieve": CARE, "download": CARE, "partial_update": CARE, "destroy": DESK},
+    "occurrence": {"list": EVERYBODY, **dict.fromkeys(("move", "cancel", "quote_cancel"), CARE)},
+    "review": {**dict.fromkeys(READ, EVERYBODY), **dict.fromkeys(("publish", "hide", "reply"), DESK)},
+    "waitlist": _resource(EVERYBODY, CARE, offer=CARE, wake=CARE, candidates=EVERYBODY),
+    "waitlist-offer": {**dict.fromkeys(READ, EVERYBODY), "accept": CARE, "decline": CARE},
     "payment": {**dict.fromkeys(READ, MONEY), "mark_received": MONEY},
 }
 

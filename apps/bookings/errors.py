@@ -31,8 +31,24 @@ class BeyondHorizon(DomainError):
     default_message = "This service cannot be booked that far ahead."
 
 
+class LocalTimeMissing(DomainError):
+    """The clock is put forward over this wall time. Send another one, or an instant with its offset."""
+
+    code = "local_time_missing"
+    status = 400
+    default_message = "This time does not exist: the clock is put forward over it."
+
+
+class LocalTimeAmbiguous(DomainError):
+    """The clock shows this wall time twice; ``candidates`` are the two instants, one of which has to be sent with its offset."""
+
+    code = "local_time_ambiguous"
+    status = 400
+    default_message = "This time happens twice: the clock is put back. Send it with its offset."
+
+
 class LimitReached(DomainError):
-    """A limit of the service or the practitioner for that day or week is used up; ``rule`` names it."""
+    """A limit of the service, the practitioner or the client for that day, week or month is used up; ``rule`` names it."""
 
     code = "limit_reached"
     default_message = "No more sessions can be booked in that period."
@@ -57,3 +73,112 @@ class PackagePaused(DomainError):
 
     code = "package_paused"
     default_message = "The package is paused."
+
+
+class HoldExpired(DomainError):
+    """The hold's time ran out before it was confirmed; the session may be scheduled again if the time is still free."""
+
+    code = "hold_expired"
+    default_message = "This hold has expired."
+
+
+class TooEarly(DomainError):
+    """The session has not come so far yet; ``possible_from`` says when."""
+
+    code = "too_early"
+    default_message = "It is too early for that."
+
+
+class TooLate(DomainError):
+    """The time in which this could be done has passed; ``possible_until`` says when that was."""
+
+    code = "too_late"
+    default_message = "It is too late for that."
+
+
+class AlreadyBooked(DomainError):
+    """The client has a place in this occurrence already; a guest needs a name of their own."""
+
+    code = "already_booked"
+    default_message = "This client has a place here already. Name the guest who takes another one."
+
+
+class NoSessionsLeft(DomainError):
+    """The client has no unscheduled session that fits."""
+
+    code = "no_sessions_left"
+    default_message = "There is no unscheduled session left."
+
+
+class PaymentRequired(DomainError):
+    """The order must be paid first; ``balance_due_cents`` is what is missing."""
+
+    code = "payment_required"
+    default_message = "This has to be paid first."
+
+
+class SeriesConflict(DomainError):
+    """Not every occurrence of a series fits; ``occurrences`` says which, why, and what is near, and nothing was changed."""
+
+    code = "series_conflict"
+    default_message = "Not every session of this series fits. Nothing was changed."
+
+
+class FileTypeRefused(DomainError):
+    """The file is of a kind that is not kept, or its name and its content do not agree; the message says what."""
+
+    code = "file_type_refused"
+    status = 400
+    default_message = "Send a PDF, PNG, JPEG, WebP, Word document (docx) or plain text."
+
+
+class FileTooLarge(DomainError):
+    """The file has more than 10 MiB (10,485,760 bytes)."""
+
+    code = "file_too_large"
+    status = 413
+    default_message = "A file may have at most 10 MB."
+
+
+class FileNotScanned(DomainError):
+    """The virus scanner gave no answer; nothing was kept, and the upload may be tried again."""
+
+    code = "file_not_scanned"
+    status = 503
+    default_message = "The file could not be scanned just now. Please try again."
+
+
+class StorageUnavailable(DomainError):
+    """The storage of files did not answer; nothing was kept, and the upload may be tried again."""
+
+    code = "storage_unavailable"
+    status = 503
+    default_message = "Files cannot be stored just now. Please try again."
+
+
+class FileMissing(DomainError):
+    """The document is known, but its file is not in the storage (after an incomplete restore, for example)."""
+
+    code = "file_missing"
+    default_message = "The file of this document cannot be found. Please upload it again."
+
+
+class AlreadyReviewed(DomainError):
+    """The session has its review; there is one for each."""
+
+    code = "already_reviewed"
+    default_message = "This session has been reviewed already."
+
+
+class OfferClosed(DomainError):
+    """The waitlist offer was answered, has lapsed or was withdrawn; ``status`` says which, when it is known."""
+
+    code = "offer_closed"
+    default_message = "This offer is no longer open."
+
+
+class QuietHours(DomainError):
+    """The client does not want to be asked at this hour; ``possible_from`` says when it is over."""
+
+    code = "quiet_hours"
+    default_message = "The client has quiet hours now."

@@ -1,14 +1,35 @@
-"""Limits: how much of a service, or of a practitioner, fits into a local day or week (rules.md §1, step 7).
+"""Limits: how much of a service, of a practitioner or for one client fits into a local day, week or month (rules.md §1, step 7).
 
 A limit counts occurrences: one class with ten attendees is one. Joining an occurrence that is already held is never limited.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 COUNTED = ("held", "pending", "confirmed", "checked_in", "completed", "no_show")
+"""States of bookings that use up a limit; a hold that has lapsed does not."""
+
+
+class Rule(NamedTuple):
+    """What a limit adds up over which local period."""
+
+    period: str
+    in_minutes: bool
+
+
+RULES = {
+    "per_day": Rule("day", in_minutes=False),
+    "per_week": Rule("week", in_minutes=False),
+    "per_month": Rule("month", in_minutes=False),
+    "minutes_per_day": Rule("day", in_minutes=True),
+    "minutes_per_week": Rule("week", in_minutes=True),
+    "minutes_per_month": Rule("month", in_minutes=True),
+}
+"""Every limit by its name, in the order in which they refuse. Weeks begin on Monday."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,44 +44,54 @@ class Held:
 
 @dataclass(slots=True)
 class Tally:
-    """What is held already, by local day and week of one zone."""
+    """What is held already, by local day, week and month of one zone, beside the limits it is held against."""
 
     zone: ZoneInfo
-    per_day: dict[date, int] = field(default_factory=dict)
-    per_week: dict[tuple[int, int], int] = field(default_factory=dict)
-    minutes_per_day: dict[date, int] = field(default_factory=dict)
+    limits: Mapping[str, Any]
+    sessions: Counter[tuple[str, Any]] = field(default_factory=Counter)
+    minutes: Counter[tuple[str, Any]] = field(default_factory=Counter)
     held: set[Held] = field(default_factory=set)
 
     @classmethod
-    def of(cls, zone: ZoneInfo, occurrences: Iterable[Held]) -> "Tally":
-        tally = cls(zone)
+    def of(cls, zone: ZoneInfo, limits: Mapping[str, Any], occurrences: Iterable[Held]) -> "Tally":
+        tally = cls(zone, limits)
         for one in occurrences:
-            if one in tally.held:
-                continue
-            tally.held.add(one)
-            day, week = tally.period(one.start)
-            tally.per_day[day] = tally.per_day.get(day, 0) + 1
-            tally.per_week[week] = tally.per_week.get(week, 0) + 1
-            tally.minutes_per_day[day] = tally.minutes_per_day.get(day, 0) + one.minutes
+            if one not in tally.held:
+                tally.held.add(one)
+                for period in tally.periods(one.start).items():
+                    tally.sessions[period] += 1
+                    tally.minutes[period] += one.minutes
         return tally
 
-    def period(self, start: int) -> tuple[date, tuple[int, int]]:
-        """The local day and ISO week of an instant."""
+    def periods(self, start: int) -> dict[str, Any]:
+        """The local day, ISO week and month of an instant."""
         day = datetime.fromtimestamp(start, self.zone).date()
-        return day, day.isocalendar()[:2]
+        return {"day": day, "week": day.isocalendar()[:2], "month": (day.year, day.month)}
 
-    def refuses(self, limits: dict[str, int | None], wanted: Held) -> str | None:
-        """The name of the limit that one more occurrence would break, None when it fits."""
+    def refusals(self, wanted: Held) -> Iterator[str]:
+        """The names of the limits that one more occurrence would break."""
         if wanted in self.held:
-            return None
-        day, week = self.period(wanted.start)
-        after = {
-            "per_day": self.per_day.get(day, 0) + 1,
-            "per_week": self.per_week.get(week, 0) + 1,
-            "minutes_per_day": self.minutes_per_day.get(day, 0) + wanted.minutes,
-        }
-        for name, amount in after.items():
-            limit = limits.get(name)
-            if limit is not None and amount > limit:
-                return name
-        return None
+            return
+        periods = self.periods(wanted.start)
+        for name, rule in RULES.items():
+            limit = self.limits.get(name)
+            if limit is None:
+                continue
+            period = (rule.period, periods[rule.period])
+            after = self.minutes[period] + wanted.minutes if rule.in_minutes else self.sessions[period] + 1
+            if after > limit:
+                yield name
+
+
+def has_limits(limits: Mapping[str, Any]) -> bool:
+    """Whether any amount is set."""
+    return any(limits.get(name) is not None for name in RULES)
+
+
+def reach_days(*every: Mapping[str, Any]) -> int:
+    """How many days around a start have to be counted for these limits."""
+    monthly = any(limits.get(name) is not None for limits in every for name, rule in RULES.items() if rule.period == "month")
+    return 33 if monthly else 8
+
+
+__all__ = ["COUNTED", "RULES", "Held", "Rule", "Tally", "has_limits", "reach_days"]

@@ -9,7 +9,7 @@ from apps.core.admin import ScopedInline, TenantAdmin
 class OfferingInline(ScopedInline):
     resource = "offering"
     model = Offering
-    fields = ("service", "price_cents", "duration_minutes", "is_active")
+    fields = ("service", "price_cents", "duration_minutes", "weight", "is_active")
     select_related = ("service",)
 
 
@@ -26,7 +26,23 @@ class ServiceAdmin(TenantAdmin):
         (None, {"fields": ("name", "description", "category", "is_active")}),
         ("Price", {"fields": ("price_cents", "tax_rate")}),
         ("Time", {"fields": ("duration_minutes", "buffer_before_minutes", "buffer_after_minutes", "slot_step_minutes")}),
-        ("Booking", {"fields": ("capacity", "min_notice_minutes", "horizon_days", "requires_approval")}),
+        (
+            "Booking",
+            {
+                "fields": (
+                    "capacity",
+                    "online_capacity",
+                    "min_attendees",
+                    "min_attendees_hours",
+                    "min_notice_minutes",
+                    "horizon_days",
+                    "horizon_in_working_days",
+                    "season_from",
+                    "season_to",
+                    "requires_approval",
+                )
+            },
+        ),
         ("Rules, set through the API", {"fields": ("cancellation_policy", "limits")}),
     )
     readonly_fields = ("cancellation_policy", "limits")

@@ -1,7 +1,7 @@
 """Selling: the only way an order comes into being."""
 
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,7 +11,7 @@ from simple_history.utils import bulk_create_with_history
 from apps.accounts.models import Account
 from apps.accounts.selectors import setting
 from apps.bookings.models import Booking
-from apps.bookings.services import schedule_booking
+from apps.bookings.services.scheduling import schedule_booking
 from apps.bookings.slots import offers_of
 from apps.catalog.models import Practitioner, Service
 from apps.checkout.errors import NotForSale, PackageEmpty
@@ -20,11 +20,11 @@ from apps.core.db import joined, next_number
 from apps.core.errors import Invalid
 from apps.core.events import current_actor, emit
 from apps.orders.models import Order, OrderLine
+from apps.orders.validity import expires_at
 from apps.packages.models import Package
 from apps.packages.selectors import PlannedSession, session_plan
 from apps.payments.models import Payment
 from apps.payments.services import create_payment, record_paid
-from apps.scheduling.hours import local_to_instant
 from apps.users.models import User
 
 
@@ -47,6 +47,8 @@ def sell(
     service: Service | None = None,
     practitioner: Practitioner | None = None,
     start_time: datetime | None = None,
+    quantity: int = 1,
+    collect: bool = True,
     placed_by: User | None = None,
     at: datetime | None = None,
 ) -> Sale:
@@ -54,7 +56,8 @@ def sell(
 
     The price comes from the catalogue (for a single service given by ``practitioner``, from the offering). With a
     ``start_time`` (aware) the first session is scheduled at once and confirmed; without one everything stays draft. Cash and
-    bank transfer stay pending until ``mark_received``; a free order is paid by itself.
+    bank transfer stay pending until ``mark_received``; a free order is paid by itself. ``quantity`` sessions of a single service go
+    into one order. Without ``collect`` the order is only reserved for somebody who has not agreed yet: no payment is expected.
     Raises PackageEmpty, NotForSale, Invalid, and everything ``schedule_booking`` raises; then nothing is written.
     """
     at = at or timezone.now()
@@ -62,13 +65,14 @@ def sell(
         raise Invalid(fields={"package": ["Send either a package or a service."]})
     if start_time is not None and practitioner is None:
         raise Invalid(fields={"practitioner": ["A start time needs a practitioner."]})
-    plan = _plan(package, service, practitioner)
+    plan = _plan(package, service, practitioner, quantity)
     order = _place(account, client, package, service, plan, placed_by, at)
-    bookings = _draft(order, plan)
+    bookings = _draft(order, plan, at)
     payment = None
-    if order.total_amount_cents:
+    if order.total_amount_cents and collect:
         payment = create_payment(order=order, method=method, amount_cents=order.total_amount_cents)
-    emit("order.placed", order, changes={"total_amount_cents": [None, order.total_amount_cents], "sessions": [None, len(bookings)]})
+    placed = "order.placed" if collect else "order.reserved"
+    emit(placed, order, changes={"total_amount_cents": [None, order.total_amount_cents], "sessions": [None, len(bookings)]})
     if not order.total_amount_cents:
         record_paid(order, 0)
     if start_time is not None and practitioner is not None:
@@ -76,7 +80,7 @@ def sell(
     return Sale(order, bookings, payment)
 
 
-def _plan(package: Package | None, service: Service | None, practitioner: Practitioner | None) -> list[PlannedSession]:
+def _plan(package: Package | None, service: Service | None, practitioner: Practitioner | None, quantity: int) -> list[PlannedSession]:
     """The sessions of what is sold. Raises NotForSale, PackageEmpty, Invalid."""
     if package is not None:
         if not package.is_active:
@@ -94,7 +98,7 @@ def _plan(package: Package | None, service: Service | None, practitioner: Practi
         if not offers:
             raise Invalid(fields={"practitioner": ["This practitioner does not offer this service."]})
         price = offers[0].price_cents
-    return [PlannedSession(1, service, price)]
+    return [PlannedSession(position, service, price) for position in range(1, quantity + 1)]
 
 
 def _place(
@@ -110,6 +114,8 @@ def _place(
     total = sum(session.price_cents for session in plan)
     name = package.package_name if package else plan[0].service.name
     number = f"{setting(account, 'order_number_prefix')}{next_number(account.pk, 'orders'):06d}"
+    expiry = _expiry(package)
+    counts_from_now = expiry.get("rule") not in ("first_scheduled", "first_completed")
     order = Order.objects.create(
         account=account,
         number=number,
@@ -121,8 +127,8 @@ def _place(
         total_amount_cents=total,
         currency=account.currency,
         package_metadata=_snapshot(name, package, plan),
-        activated_at=at,
-        expires_at=_expiry(account, package, at),
+        activated_at=at if counts_from_now else None,
+        expires_at=expires_at(expiry, at, ZoneInfo(account.timezone)) if counts_from_now else None,
         placed_by=placed_by,
         source=current_actor().source,
     )
@@ -148,21 +154,25 @@ def _snapshot(name: str, package: Package | None, plan: list[PlannedSession]) ->
         "price_cents": sum(session.price_cents for session in plan),
         "items": list(counts.values()),
         "valid_days": package.valid_days if package else None,
+        "expiry": _expiry(package),
         "transferable": package.transferable if package else False,
+        "transfer_fee_cents": package.transfer_fee_cents if package else 0,
+        "max_transfers": package.max_transfers if package else None,
+        "max_pauses_per_year": package.max_pauses_per_year if package else None,
+        "max_pause_days": package.max_pause_days if package else None,
     }
 
 
-def _expiry(account: Account, package: Package | None, at: datetime) -> datetime | None:
-    """The end of the last valid local day in the account's zone (rules.md §2), None without a limit."""
-    if package is None or package.valid_days is None:
-        return None
-    zone = ZoneInfo(account.timezone)
-    day_after = at.astimezone(zone).date() + timedelta(days=package.valid_days + 1)
-    return local_to_instant(datetime.combine(day_after, time()), zone)
+def _expiry(package: Package | None) -> dict[str, Any]:
+    """When what is sold runs out, as {rule, amount, unit, date}; empty without an end. ``valid_days`` is the short way to say it."""
+    if package is None:
+        return {}
+    days = {"rule": "purchase", "amount": package.valid_days, "unit": "days"} if package.valid_days else {}
+    return package.expiry or days
 
 
-def _draft(order: Order, plan: list[PlannedSession]) -> list[Booking]:
-    """All sessions of an order with one statement, and their history with another."""
+def _draft(order: Order, plan: list[PlannedSession], at: datetime) -> list[Booking]:
+    """All sessions of an order with one statement, and their history with another; each keeps the policy it was sold under."""
     sessions = [
         Booking(
             account_id=order.account_id,
@@ -172,6 +182,7 @@ def _draft(order: Order, plan: list[PlannedSession]) -> list[Booking]:
             position=session.position,
             price_cents=session.price_cents,
             currency=order.currency,
+            policy={"rules": session.service.cancellation_policy, "agreed_at": at.isoformat()},
         )
         for session in plan
     ]

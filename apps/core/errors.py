@@ -73,6 +73,21 @@ class InvalidTransition(DomainError):
     default_message = "The state of this object does not allow that."
 
 
+class QuoteStale(DomainError):
+    """The quote has expired, or what it was answered from has changed; ``quote`` is the new one."""
+
+    code = "quote_stale"
+    default_message = "This quote no longer holds. Here is the new one."
+
+
+class StaleVersion(DomainError):
+    """Somebody changed the object in the meantime; ``version`` is the current one."""
+
+    code = "stale_version"
+    status = 412
+    default_message = "This was changed in the meantime. Read it again before changing it."
+
+
 class PayloadTooLarge(DomainError):
     """The request body is larger than the limit."""
 

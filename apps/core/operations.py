@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from django.db.migrations.operations import AddConstraint
 from django.db.migrations.operations.base import Operation
+from django.db.models import UniqueConstraint
 
 # The scalar subqueries are evaluated once per statement instead of once per row. CASE, not OR: the planner takes an OR of
 # unknown values for a filter that lets almost nothing through, and then sorts a whole account to find one page of it
@@ -56,3 +58,23 @@ class TenantPolicies(Operation):
 
     def describe(self) -> str:
         return f"Force row-level security on {', '.join(self.model_names)}"
+
+
+class AddConstraintOnline(AddConstraint):
+    """AddConstraint on a table in use, for migrations with ``atomic = False``: no lock is held while rows are read.
+
+    A CHECK or composite key is added NOT VALID and validated by a second statement; a UNIQUE index is built CONCURRENTLY. What a
+    broken attempt left behind is dropped first, so the migration can be repeated.
+    """
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        model = to_state.apps.get_model(app_label, self.model_name)
+        table, name = schema_editor.quote_name(model._meta.db_table), schema_editor.quote_name(self.constraint.name)
+        sql = str(self.constraint.create_sql(model, schema_editor))
+        if isinstance(self.constraint, UniqueConstraint):
+            schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+            schema_editor.execute(sql.replace("CREATE UNIQUE INDEX", "CREATE UNIQUE INDEX CONCURRENTLY", 1))
+            return
+        schema_editor.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}")
+        schema_editor.execute(f"{sql} NOT VALID")
+        schema_editor.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}")

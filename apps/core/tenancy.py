@@ -102,10 +102,12 @@ def member_scope(user_id: int, account_id: int, *, ends_transaction: bool = Fals
 
 
 @contextmanager
-def customer_scope(user_id: int, client_ids: Sequence[int], account_ids: Sequence[int]) -> Iterator[None]:
+def customer_scope(
+    user_id: int, client_ids: Sequence[int], account_ids: Sequence[int], *, ends_transaction: bool = False
+) -> Iterator[None]:
     """Reads of one person over every account they are a client of (the customer door)."""
     values = {USER: str(user_id), CLIENTS: _bigint_array(client_ids), ACCOUNTS: _bigint_array(account_ids)}
-    with _entered(values), scope(account=list(account_ids)):
+    with _entered(values, ends_transaction=ends_transaction), scope(account=list(account_ids)):
         yield
 
 

@@ -1,10 +1,14 @@
 """Orders: the record of every purchase. A package that was sold is an order and nothing else."""
 
+from datetime import datetime
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import DateRangeField, RangeOperators
 from django.db import models
-from django.db.models import CheckConstraint, F, Index, Q, UniqueConstraint
+from django.db.models import CheckConstraint, F, Func, Index, Q, UniqueConstraint, Value
 
 from apps.catalog.models import Service
 from apps.clients.models import Client
@@ -57,6 +61,16 @@ class Order(TenantModel):
     payment_status = models.CharField(max_length=10, choices=PaymentStatus.choices, default=PaymentStatus.UNPAID)
     paid_cents = models.PositiveBigIntegerField(default=0)
     refunded_cents = models.PositiveBigIntegerField(default=0)
+    parent = TenantForeignKey(
+        "self",
+        models.RESTRICT,
+        related_name="transfers",
+        db_index=False,
+        null=True,
+        blank=True,
+        help_text="The order its sessions came from.",
+    )
+    expiry_warned_at = models.DateTimeField(null=True, blank=True)
     placed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, related_name="+", null=True, blank=True)
     source = models.CharField(max_length=32, blank=True)
 
@@ -69,6 +83,7 @@ class Order(TenantModel):
             SameAccount("payer", name="orders_order_payer_account"),
             SameAccount("service", name="orders_order_service_account"),
             SameAccount("package", name="orders_order_package_account"),
+            SameAccount("parent", name="orders_order_parent_account"),
             UniqueConstraint(fields=["account", "number"], name="orders_order_unique_number"),
             CheckConstraint(
                 condition=Q(order_type="service", service__isnull=False, package=None)
@@ -81,6 +96,10 @@ class Order(TenantModel):
         indexes: ClassVar = [
             Index(fields=["account", "-created_at", "-id"], name="orders_order_recent"),  # orders/
             Index(fields=["account", "client", "-created_at"], name="orders_order_by_client"),  # orders/?client=
+            Index(
+                fields=["expires_at"], name="orders_order_expiring", condition=Q(status__in=["active", "paused"])
+            ),  # warnings, forfeiture
+            Index(fields=["account", "parent"], name="orders_order_transfers", condition=Q(parent__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -90,6 +109,11 @@ class Order(TenantModel):
     def balance_due_cents(self) -> int:
         """What is still to be paid; never negative."""
         return max(0, self.total_amount_cents - self.paid_cents + self.refunded_cents)
+
+    def is_resting(self, at: datetime) -> bool:
+        """Whether a pause covers this instant, in the account's zone."""
+        day = at.astimezone(ZoneInfo(self.account.timezone)).date()
+        return self.pauses.filter(Q(last_day=None) | Q(last_day__gte=day), first_day__lte=day).exists()  # type: ignore[attr-defined]
 
     @property
     def total_sessions(self) -> int:
@@ -123,6 +147,48 @@ class ClientPackage(Order):
 
     class Meta:
         proxy = True
+
+
+class PackagePause(TenantModel):
+    """Days on which a package rests: nothing is scheduled inside, and its validity grows by them.
+
+    Both days are local days of the account and belong to the pause; without ``last_day`` it is open until it is resumed.
+    ``days_added`` is what the validity has been extended by for it.
+    """
+
+    order = TenantForeignKey(Order, models.CASCADE, related_name="pauses", db_index=False)
+    first_day = models.DateField()
+    last_day = models.DateField(null=True, blank=True)
+    reason = models.CharField(max_length=500)
+    resumed_at = models.DateTimeField(null=True, blank=True)
+    days_added = models.PositiveIntegerField(default=0)
+
+    history = history()
+
+    class Meta:
+        constraints: ClassVar = [
+            TenantKey(name="orders_packagepause_tenant_key"),
+            SameAccount("order", name="orders_packagepause_order_account"),
+            CheckConstraint(
+                condition=Q(last_day=None) | Q(last_day__gte=F("first_day")),
+                name="orders_packagepause_days",
+                violation_error_message="last_day cannot lie before first_day.",
+            ),
+            ExclusionConstraint(
+                name="orders_packagepause_no_overlap",
+                expressions=[
+                    ("order", RangeOperators.EQUAL),
+                    (
+                        Func(F("first_day"), F("last_day"), Value("[]"), function="daterange", output_field=DateRangeField()),
+                        RangeOperators.OVERLAPS,
+                    ),
+                ],
+            ),
+        ]
+        indexes: ClassVar = [Index(fields=["account", "-created_at", "-id"], name="orders_packagepause_recent")]
+
+    def __str__(self) -> str:
+        return f"{self.order_id} rests from {self.first_day}"
 
 
 class OrderLine(TenantModel):

@@ -17,7 +17,12 @@ class Package(TenantModel):
     description = models.TextField(blank=True)
     price_cents = models.PositiveBigIntegerField(default=0)
     valid_days = models.PositiveIntegerField(null=True, blank=True, help_text="Days from purchase; empty: no expiry.")
+    expiry = models.JSONField(default=dict, blank=True, db_default={}, help_text="{rule, amount, unit, date}; replaces valid_days.")
     transferable = models.BooleanField(default=False)
+    transfer_fee_cents = models.PositiveBigIntegerField(default=0, db_default=0)
+    max_transfers = models.PositiveIntegerField(null=True, blank=True, help_text="Sessions that may be given away; empty: all.")
+    max_pauses_per_year = models.PositiveSmallIntegerField(null=True, blank=True, help_text="Empty: no limit.")
+    max_pause_days = models.PositiveSmallIntegerField(null=True, blank=True, help_text="Longest pause; empty: no limit.")
     is_public = models.BooleanField(default=True)
     is_active = models.BooleanField(default=True)
 

@@ -5,4 +5,4 @@ class PaymentsConfig(AppConfig):
     name = "apps.payments"
 
     def ready(self) -> None:
-        from apps.payments import doctor  # noqa: F401  registers the invariants
+        from apps.payments import doctor, handlers  # noqa: F401  registers invariants and event handlers

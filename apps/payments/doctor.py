@@ -12,13 +12,19 @@ invariant(
 )
 invariant(
     "I10",
-    "What an order says was paid is what its payments captured, and its status follows from it.",
+    "What an order says was paid is what its payments captured, and its status follows from the sums.",
     """
     SELECT o.id FROM orders_order o
     LEFT JOIN payments_payment p ON p.order_id = o.id AND p.status = 'succeeded'
     GROUP BY o.id
     HAVING o.paid_cents <> coalesce(sum(p.captured_cents), 0)
-        OR (o.payment_status = 'paid') <> (o.refunded_cents = 0 AND o.paid_cents = o.total_amount_cents)
+        OR o.payment_status <> CASE
+            WHEN o.paid_cents > 0 AND o.paid_cents = o.refunded_cents THEN 'refunded'
+            WHEN o.paid_cents - o.refunded_cents > o.total_amount_cents THEN 'overpaid'
+            WHEN o.paid_cents - o.refunded_cents < o.total_amount_cents
+                THEN CASE WHEN o.paid_cents > o.refunded_cents THEN 'part_paid' ELSE 'unpaid' END
+            WHEN o.paid_cents = 0 AND o.subtotal_cents > o.discount_cents THEN 'unpaid'
+            ELSE 'paid' END
     """,
 )
 invariant(

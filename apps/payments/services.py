@@ -10,6 +10,7 @@ from apps.core.db import joined
 from apps.core.errors import InvalidTransition
 from apps.core.events import emit
 from apps.orders.models import Order
+from apps.orders.services import payment_status_of
 from apps.payments.models import Payment
 
 
@@ -51,6 +52,20 @@ def mark_received(payment: Payment, *, at: datetime | None = None) -> Payment:
     return payment
 
 
+@joined
+def cancel_pending_payments(order: Order) -> int:
+    """Expect nothing more for an order that was cancelled; returns how many payments were still pending."""
+    order = Order.objects.select_for_update(no_key=True).get(pk=order.pk)
+    if order.status != Order.Status.CANCELLED:  # reopened in the meantime
+        return 0
+    pending = list(Payment.objects.select_for_update(no_key=True).filter(order=order, status=Payment.Status.PENDING).order_by("pk"))
+    for payment in pending:
+        payment.status = Payment.Status.CANCELLED
+        payment.save(update_fields=["status", "updated_at"])
+        emit("payment.cancelled", payment, changes={"status": ["pending", "cancelled"]})
+    return len(pending)
+
+
 def record_paid(order: Order, cents: int) -> None:
     """Add money to a locked order, derive its payment_status, and mark every session paid once it is paid in full."""
     before = order.payment_status
@@ -66,15 +81,3 @@ def record_paid(order: Order, cents: int) -> None:
         if sessions:
             bulk_update_with_history(sessions, Booking, ["payment_status"], manager=Booking._base_manager)
         emit("order.paid", order, changes={"payment_status": [before, order.payment_status]})
-
-
-def payment_status_of(order: Order) -> str:
-    """What the sums of an order say about it."""
-    kept = order.paid_cents - order.refunded_cents
-    if order.paid_cents and kept == 0:
-        return Order.PaymentStatus.REFUNDED
-    if kept > order.total_amount_cents:
-        return Order.PaymentStatus.OVERPAID
-    if kept == order.total_amount_cents:
-        return Order.PaymentStatus.PAID
-    return Order.PaymentStatus.PART_PAID if kept > 0 else Order.PaymentStatus.UNPAID

@@ -8,6 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from math import ceil
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from apps.scheduling.hours import (
@@ -79,42 +80,53 @@ def free_of(
     after_minutes: int,
     duration_minutes: int,
 ) -> list[datetime]:
-    """`free_seconds` for aware UTC datetimes, exact to the microsecond."""
+    """`free_seconds` for aware UTC datetimes, exact to the microsecond. An empty busy range blocks nothing."""
     before, reach = timedelta(minutes=before_minutes), timedelta(minutes=duration_minutes + after_minutes)
-    return _outside(starts, ((busy_from - reach, busy_until + before) for busy_from, busy_until in busy if busy_from < busy_until))
+    taken = [(busy_from, busy_until) for busy_from, busy_until in busy if busy_from < busy_until]
+    return _outside(starts, sorted(since for since, _ in taken), sorted(until for _, until in taken), before, reach)
 
 
 def free_seconds(
     starts: Sequence[int],
-    busy: Iterable[tuple[int, int]],
+    since: Sequence[int],
+    until: Sequence[int],
     before_minutes: int,
     after_minutes: int,
     duration_minutes: int,
 ) -> list[int]:
     """The starts s (epoch seconds) whose padded range [s - before, s + duration + after) meets no busy range (§1 step 6).
 
-    ``starts`` is sorted; ``busy`` holds padded ranges [busy_from, busy_until) sorted by busy_from, which may overlap and contain one
-    another. The gap that stays between two neighbours is after(first) + before(second). An empty busy range blocks nothing.
+    ``starts`` is sorted. ``since`` and ``until`` are the two ends of padded, non-empty busy ranges, each list sorted by itself, so
+    that it does not matter which end belongs to which beginning. The ranges may overlap and contain one another. The gap that
+    stays between two neighbours is after(first) + before(second).
     """
-    before, reach = before_minutes * 60, (duration_minutes + after_minutes) * 60
-    return _outside(starts, ((busy_from - reach, busy_until + before) for busy_from, busy_until in busy if busy_from < busy_until))
+    return _outside(starts, since, until, before_minutes * 60, (duration_minutes + after_minutes) * 60)
 
 
-def _outside(starts: Sequence[Instant], blocked: Iterable[tuple[Instant, Instant]]) -> list[Instant]:
-    """The sorted starts in none of the *open* intervals, which come sorted by their lower end.
+def _outside(starts: Sequence[Instant], since: Sequence[Instant], until: Sequence[Instant], before: Any, reach: Any) -> list[Instant]:
+    """The sorted starts s with no busy range inside which ``since - reach < s < until + before``.
 
-    ``passed`` never goes back, which makes it the running maximum of the upper ends: a short range inside a longer one frees nothing.
+    As many ranges cover an instant as have begun and not ended before it, whichever of them these are. So nothing is busy exactly
+    between the n-th end and the beginning that is the next one after the n-th, and only gaps long enough for a session are entered.
     """
-    free: list[Instant] = []
-    passed = 0
-    for blocked_from, blocked_until in blocked:
-        if passed == len(starts):
-            break
-        reached = bisect_right(starts, blocked_from, passed)
-        free += starts[passed:reached]
-        passed = bisect_left(starts, blocked_until, reached)
-    free += starts[passed:]
+    if not since:
+        return list(starts)
+    free = list(starts[: bisect_right(starts, since[0] - reach)])
+    passed, needed = len(free), before + reach
+    for end, begin in zip(until, since[1:], strict=False):  # the last end closes no gap
+        if begin - end >= needed:
+            passed = bisect_left(starts, end + before, passed)
+            reached = bisect_right(starts, begin - reach, passed)
+            free += starts[passed:reached]
+            passed = reached
+    free += starts[bisect_left(starts, until[-1] + before, passed) :]
     return free
+
+
+def covering(start: int, since: Sequence[int], until: Sequence[int], before_minutes: int, after_minutes: int, duration_minutes: int) -> int:
+    """How many busy ranges the padded range of a start meets; ends and beginnings as in `free_seconds`."""
+    begun = bisect_left(since, start + (duration_minutes + after_minutes) * 60)
+    return begun - bisect_right(until, start - before_minutes * 60)
 
 
 def _spans_of(window: Window, start: int, end: int, zone: ZoneInfo) -> Sequence[tuple[int, int, int]]:

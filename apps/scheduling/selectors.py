@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import BigIntegerField, BooleanField, DateField, DateTimeField, F, JSONField, Q, QuerySet, Value
@@ -15,13 +16,31 @@ from apps.scheduling.models import DateOverride, TimeOff, WeeklyHours
 IDS = ArrayField(BigIntegerField())
 
 
+class Closure(NamedTuple):
+    """A span of time off (UTC, half-open), of one practitioner or of the whole account, and its row."""
+
+    start: datetime
+    end: datetime
+    time_off_id: int
+    of_account: bool
+
+
 @dataclass(slots=True)
 class Availability:
-    """One practitioner's weekly plans, the overrides of the range, and the closures (UTC, half-open) that touch it."""
+    """One practitioner's weekly plans, the overrides of the range, and the closures that touch it."""
 
     plans: list[WeeklyPlan] = field(default_factory=list)
     overrides: list[DayOverride] = field(default_factory=list)
-    closures: list[tuple[datetime, datetime]] = field(default_factory=list)
+    closures: list[Closure] = field(default_factory=list)
+
+    @property
+    def spans(self) -> list[tuple[datetime, datetime]]:
+        """The closures as intervals."""
+        return [(closure.start, closure.end) for closure in self.closures]
+
+
+_plan = lru_cache(maxsize=4096)(WeeklyPlan)
+"""Practitioners of one house have the same hours: equal rows become one object, which also compares at no cost."""
 
 
 def availability(
@@ -34,16 +53,15 @@ def availability(
     ids = list(practitioner_ids)
     found = {practitioner_id: Availability() for practitioner_id in ids}
     for row in run("scheduling.weekly_hours", _weekly_hours, {"account": account_id, "ids": ids}):
-        found[row[0]].plans.append(WeeklyPlan(*row[1:]))
+        found[row[0]].plans.append(_plan(*row[1:]))
     values = {"account": account_id, "ids": ids, "first": days[0], "last": days[1], "since": instants[0], "until": instants[1]}
-    for practitioner_id, day, windows, adds, starts_at, ends_at in run("scheduling.exceptions", _exceptions, values):
+    for pk, practitioner_id, day, windows, adds, starts_at, ends_at in run("scheduling.exceptions", _exceptions, values):
         if day is not None:
             found[practitioner_id].overrides.append(DayOverride(day, _day_windows(windows), adds))
-        elif practitioner_id is None:
-            for one in found.values():
-                one.closures.append((starts_at, ends_at))
-        else:
-            found[practitioner_id].closures.append((starts_at, ends_at))
+            continue
+        of_account = practitioner_id is None
+        for one in found.values() if of_account else (found[practitioner_id],):
+            one.closures.append(Closure(starts_at, ends_at, pk, of_account))
     return found
 
 
@@ -61,7 +79,7 @@ def _weekly_hours() -> QuerySet:
 
 
 def _exceptions() -> QuerySet:
-    """Overrides and time off as one list: (practitioner, date, windows, adds, starts_at, ends_at), the other kind's columns NULL."""
+    """Overrides and time off as one list: (id, practitioner, date, windows, adds, starts_at, ends_at), the other kind's columns NULL."""
     mine = InParam(F("practitioner_id"), Param("ids", IDS))
     overrides = _of_account(DateOverride._base_manager.filter(mine)).filter(
         date__gte=Param("first", DateField()), date__lte=Param("last", DateField())
@@ -77,9 +95,11 @@ def _exceptions() -> QuerySet:
     none_time = Value(None, output_field=DateTimeField())
     return (
         overrides.annotate(none_start=none_time, none_end=none_time)
-        .values_list("practitioner_id", "date", "windows", "adds", "none_start", "none_end")
+        .values_list("pk", "practitioner_id", "date", "windows", "adds", "none_start", "none_end")
         .union(
-            closures.annotate(**nothing).values_list("practitioner_id", "none_date", "none_json", "none_bool", "starts_at", "ends_at"),
+            closures.annotate(**nothing).values_list(
+                "pk", "practitioner_id", "none_date", "none_json", "none_bool", "starts_at", "ends_at"
+            ),
             all=True,
         )
     )

@@ -35,9 +35,14 @@ WITH caller AS MATERIALIZED (
 BOOKING_COLUMNS = """
     b.id, b.order_id AS order, b.client_id AS client, c.full_name AS client_name, b.practitioner_id AS practitioner,
     p.display_name AS practitioner_name, b.service_id AS service, s.name AS service_name, b.position, b.status, b.payment_status,
-    b.start_time, b.end_time, b.timezone, b.seat, b.price_cents, b.tax_cents, b.currency, b.version, b.hold_expires_at,
-    b.overlap_allowed, b.override_reason,
-    CASE b.status WHEN 'draft' THEN '["schedule"]'::json ELSE '[]'::json END AS allowed_actions, b.created_at, b.updated_at
+    b.start_time, b.end_time, b.timezone, b.seat, b.attendee_name, b.allocation, b.price_cents, b.tax_cents, b.currency, b.version,
+    b.hold_expires_at, CASE WHEN b.status IN ('held', 'pending', 'confirmed', 'checked_in') THEN b.start_time END AS free_until,
+    b.fee_cents, b.is_granted, b.overlap_allowed, b.override_reason, b.series_id AS series, b.original_start, b.cancelled_at,
+    b.cancelled_side, b.cancelled_late, b.cancel_reason,
+    CASE b.status WHEN 'draft' THEN '["schedule","hold","cancel"]'::json
+        WHEN 'confirmed' THEN '["reschedule","check-in","complete","cancel","no-show"]'::json
+        WHEN 'checked_in' THEN '["complete"]'::json WHEN 'no_show' THEN '["undo-no-show"]'::json ELSE '[]'::json END AS allowed_actions,
+    b.created_at, b.updated_at
 """
 BOOKING_JOINS = """
     JOIN clients_client c ON c.id = b.client_id JOIN catalog_service s ON s.id = b.service_id
@@ -54,8 +59,11 @@ ORDERS = f"""
         o.service_id AS service, o.status, o.payment_status, o.subtotal_cents, o.discount_cents, o.tax_cents,
         o.total_amount_cents, o.paid_cents, o.refunded_cents,
         greatest(0, o.total_amount_cents - o.paid_cents + o.refunded_cents) AS balance_due_cents, o.currency, o.package_metadata,
-        held.total_sessions, held.sessions_completed, held.sessions_remaining, o.activated_at, o.expires_at, held.bookings,
-        o.created_at, o.updated_at
+        held.total_sessions, held.sessions_completed, held.sessions_remaining, o.activated_at, o.expires_at,
+        o.parent_id AS parent, CASE WHEN o.order_type = 'package' THEN CASE o.status
+            WHEN 'active' THEN '["pause","extend","transfer","grant","schedule-next"]'::json
+            WHEN 'completed' THEN '["extend","grant"]'::json ELSE '[]'::json END ELSE '[]'::json END AS allowed_actions,
+        held.bookings, o.created_at, o.updated_at
     FROM (SELECT * FROM orders_order WHERE {RECENT}) o JOIN clients_client oc ON oc.id = o.client_id
     CROSS JOIN LATERAL (
         SELECT coalesce(json_agg(x ORDER BY x.position), '[]') AS bookings, count(*) AS total_sessions,
@@ -72,7 +80,7 @@ CLIENTS = f"""
 """
 PACKAGES = f"""
     SELECT k.id, k.account_id AS account, member.name AS account_name, k.package_name, k.description, k.price_cents, member.currency,
-        k.valid_days, k.transferable, k.is_public, k.is_active, held.items, held.total_sessions, k.created_at, k.updated_at
+        k.valid_days, k.expiry, k.transferable, k.transfer_fee_cents, k.max_transfers, k.max_pauses_per_year, k.max_pause_days, k.is_public, k.is_active, held.items, held.total_sessions, k.created_at, k.updated_at
     FROM (SELECT * FROM packages_package WHERE {RECENT}) k
     CROSS JOIN LATERAL (
         SELECT coalesce(json_agg(json_build_object('service', i.service_id, 'service_name', s.name, 'quantity', i.quantity)

@@ -221,8 +221,14 @@ SPECTACULAR_SETTINGS = {
         "AccountStatus": "apps.accounts.models.Account.Status",
         "BookingStatus": "apps.bookings.models.Status",
         "BookingPaymentStatus": "apps.bookings.models.Booking.PaymentStatus",
+        "DocumentKind": "apps.bookings.models.BookingDocument.Kind",
         "OrderStatus": "apps.orders.models.Order.Status",
         "OrderPaymentStatus": "apps.orders.models.Order.PaymentStatus",
+        "WaitlistStatus": "apps.bookings.models.WaitlistEntry.Status",
+        "WaitlistOfferStatus": "apps.bookings.models.WaitlistOffer.Status",
+        "ReviewStatus": "apps.bookings.models.Review.Status",
+        "SeriesStatus": "apps.bookings.models.BookingSeries.Status",
+        "OccurrenceFit": "apps.bookings.api.staff.serializers.series.STATUSES",
         "PaymentState": "apps.payments.models.Payment.Status",
         "PaymentMethod": "apps.payments.models.Payment.Method",
     },
@@ -277,6 +283,25 @@ STATIC_ROOT = env.str("STATIC_ROOT", default=str(DATA_DIR / "static"))
 Path(STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # whitenoise warns at every start without it
 MEDIA_ROOT = str(DATA_DIR / "media")
 MEDIA_URL = "media/"
+
+# Documents of sessions are private: read through the permission check only, never under MEDIA_URL. They lie in DATA_DIR, or in
+# any S3 that is named here; without keys boto3 looks for the machine's own role.
+DOCUMENTS_STORAGE: dict[str, Any] = {
+    "BACKEND": "apps.bookings.storage.LocalDocuments",
+    "OPTIONS": {"location": str(DATA_DIR / "documents"), "file_permissions_mode": 0o600, "directory_permissions_mode": 0o700},
+}
+if env.str("DOCUMENTS_S3_BUCKET", default=""):
+    from config.s3 import private_bucket
+
+    DOCUMENTS_STORAGE = private_bucket(
+        bucket=env.str("DOCUMENTS_S3_BUCKET"),
+        endpoint_url=env.str("DOCUMENTS_S3_ENDPOINT_URL", default=""),
+        region=env.str("DOCUMENTS_S3_REGION", default=""),
+        access_key=env.str("DOCUMENTS_S3_ACCESS_KEY", default=""),
+        secret_key=env.str("DOCUMENTS_S3_SECRET_KEY", default=""),
+    )
+# A function of (bytes) that names the virus it finds, '' for none; it raises when it cannot tell, and nothing is kept.
+DOCUMENT_SCANNER = env.str("DOCUMENT_SCANNER", default="apps.bookings.files.find_test_virus")
 
 EMAIL_TIMEOUT = 10
 EMAIL_FILE_PATH = str(DATA_DIR / "mail")

@@ -1,7 +1,7 @@
 """A developer's machine and the demo: boots without any configuration."""
 
 from config.settings.base import *  # noqa: F403
-from config.settings.base import DATA_DIR, database, env
+from config.settings.base import DATA_DIR, DOCUMENTS_STORAGE, database, env
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="local-only-not-a-secret-0f6a1c0d5e7b4a3f9c2d8e1b")
@@ -18,6 +18,7 @@ else:
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+    "documents": DOCUMENTS_STORAGE,
 }
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG

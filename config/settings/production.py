@@ -1,7 +1,7 @@
 """Production: every secret comes from the environment, and a missing one stops the start."""
 
 from config.settings.base import *  # noqa: F403
-from config.settings.base import database, env
+from config.settings.base import DOCUMENTS_STORAGE, database, env
 
 SECRET_KEY = env.str("SECRET_KEY")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
@@ -26,4 +26,5 @@ CSRF_COOKIE_NAME = "__Host-csrftoken"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "documents": DOCUMENTS_STORAGE,
 }

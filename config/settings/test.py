@@ -6,7 +6,7 @@ from pathlib import Path
 os.environ.setdefault("DATA_DIR", str(Path(__file__).resolve().parents[2] / ".data" / "test"))
 
 from config.settings.base import *  # noqa: F403
-from config.settings.base import database, env
+from config.settings.base import DOCUMENTS_STORAGE, database, env
 
 SECRET_KEY = "test-only-not-a-secret-5b8f0c1d2e3a4f5b6c7d8e9f"  # noqa: S105
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
@@ -18,6 +18,7 @@ EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "documents": DOCUMENTS_STORAGE,
 }
 AXES_ENABLED = env.bool("AXES_ENABLED", default=False)
 LOG_LEVEL = "WARNING"

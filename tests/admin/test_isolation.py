@@ -99,7 +99,7 @@ def test_nothing_of_another_account_can_be_changed_or_deleted(staff, ours, their
         for page in ("change", "delete"):
             response = staff.post(url(model, page, row.pk), {"post": "yes", "name": "x", "full_name": "x"})
             assert response.status_code in (302, 403, 404), (model, page)
-        for action in ("delete_selected", "mark_as_received"):
+        for action in ("delete_selected", "mark_as_received", "cancel", "complete"):
             data = {"action": action, "_selected_action": [row.pk], "post": "yes"}
             assert staff.post(url(model, "changelist"), data).status_code in (200, 302, 403), (model, action)
 

@@ -1,14 +1,17 @@
 """Adding, changing and deleting in the admin: it really works, and what is refused is said in the form."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.accounts.models import Membership, Role
 from apps.bookings.models import Booking
+from apps.bookings.services.claims import Override
+from apps.bookings.services.scheduling import schedule_booking
 from apps.catalog.models import Service
 from apps.clients.models import Client
 from apps.core.models import Event
@@ -34,6 +37,8 @@ SERVICE = {
     "price_cents": 5000,
     "capacity": 1,
     "min_notice_minutes": 0,
+    "min_attendees": 1,
+    "min_attendees_hours": 24,
     "is_active": "on",
 }
 CLIENT = {"full_name": "Ana Lima", "email": "ana@example.test", "phone_number": "+4930123456", "stage": "active", "tags": "vip, new"}
@@ -301,12 +306,32 @@ def test_a_draft_session_is_scheduled_in_the_admin(staff, account):
     done = staff.post(address, {"give_to": practitioner.pk, "start_0": monday.isoformat(), "start_1": "10:00"})
     again = staff.post(address, {"give_to": practitioner.pk, "start_0": monday.isoformat(), "start_1": "12:00"})
 
-    assert (empty.status_code, closed.status_code, done.status_code, again.status_code) == (200, 200, 302, 403)
+    assert (empty.status_code, closed.status_code, done.status_code, again.status_code) == (200, 200, 302, 302)
     assert errors_of(empty)["__all__"] == ["Choose a practitioner and a start."]
     assert errors_of(closed)["__all__"]
     with account_scope(account):
         booking.refresh_from_db()
-    assert (booking.status, booking.local_start) == ("confirmed", f"{monday.isoformat()}T10:00:00")
+        moved = Event.objects.get(type="booking.rescheduled")
+    assert (booking.status, booking.local_start, booking.version) == ("confirmed", f"{monday.isoformat()}T12:00:00", 3)
+    assert moved.changes["start_time"][1] == booking.start_time.isoformat()
+
+
+def test_sessions_are_acted_upon_in_the_admin(staff, account):
+    booking, draft = BookingFactory(account=account), BookingFactory(account=account)
+    practitioner = PractitionerFactory(account=account)
+    OfferingFactory(account=account, practitioner=practitioner, service=booking.service)
+    with account_scope(account):
+        schedule_booking(
+            booking, practitioner=practitioner, start_time=timezone.now() - timedelta(hours=2), override=Override("It is the past.")
+        )
+    both = {"action": "complete", "_selected_action": [booking.pk, draft.pk]}
+
+    response = staff.post(reverse("admin:bookings_booking_changelist"), both, follow=True)
+
+    said = [str(message) for message in response.context["messages"]]
+    assert said == [f"Session {draft.pk}: The state of this object does not allow that.", "Complete: 1."]
+    with account_scope(account):
+        assert list(Booking.objects.order_by("pk").values_list("status", flat=True)) == ["completed", "draft"]
 
 
 def test_a_foreign_practitioner_cannot_be_given_a_session(staff, account, other_account):

@@ -12,8 +12,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from apps.bookings import services
 from apps.bookings.models import ONE_SEAT, ONE_SERVICE, ONE_START, Booking
+from apps.bookings.services import scheduling
 from apps.core.doctor import findings
 from apps.core.tenancy import account_scope, platform_scope
 from factories.accounts import MembershipFactory, token_for
@@ -45,19 +45,19 @@ def constraints_dropped(transactional_db):
 
 @pytest.fixture
 def lock_removed(monkeypatch):
-    monkeypatch.setattr(services, "_lock_diary", lambda practitioner: None)
+    monkeypatch.setattr(scheduling, "lock_practitioners", lambda practitioner_ids, at: {})
 
 
 @pytest.fixture
 def wide_window(monkeypatch):
     """Time between looking and writing, so that whoever can slip in does."""
-    claim = services._claim
+    write_claim = scheduling.write_claim
 
     def slowly(*args):
         time.sleep(0.3)
-        claim(*args)
+        write_claim(*args)
 
-    monkeypatch.setattr(services, "_claim", slowly)
+    monkeypatch.setattr(scheduling, "write_claim", slowly)
 
 
 def race(live_server, clients=CLIENTS):
@@ -65,7 +65,7 @@ def race(live_server, clients=CLIENTS):
     studio = open_studio()
     MembershipFactory(account=studio.account)
     token = token_for(MembershipFactory(account=studio.account, role="front_desk").user)
-    drafts = [studio.draft() for _ in range(clients)]
+    drafts = [studio.draft(client=studio.other_client()) for _ in range(clients)]
     monday = timezone.now() + timedelta(days=7 - timezone.now().weekday())
     start = monday.replace(hour=10, minute=0, second=0, microsecond=0)
     body = json.dumps({"practitioner": studio.practitioner.pk, "start_time": start.isoformat()})

@@ -5,15 +5,16 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from apps.bookings.errors import AlreadyScheduled, BeyondHorizon, NoticeTooShort, OutsideHours, PackagePaused, SlotTaken
+from apps.bookings.errors import AlreadyBooked, AlreadyScheduled, BeyondHorizon, NoticeTooShort, OutsideHours, PackagePaused, SlotTaken
 from apps.bookings.models import ONE_SEAT, ONE_SERVICE, ONE_START, Booking
-from apps.bookings.services import Override, schedule_booking
+from apps.bookings.services.scheduling import Override, schedule_booking
 from apps.core.db import constraint_name
 from apps.core.errors import Invalid, InvalidTransition
 from apps.core.models import Event
 from apps.core.tenancy import account_scope
 from apps.orders.models import Order
 from factories.catalog import OfferingFactory, PractitionerFactory, ServiceFactory
+from factories.orders import PackagePauseFactory
 from tests.studio import MONDAY_TEN, NOW
 
 
@@ -124,11 +125,11 @@ def test_schedule_of_an_ended_session_is_refused(studio, status):
 
 def test_schedule_in_a_paused_package_is_refused(studio):
     sale = studio.sell()
-    with account_scope(studio.account):
-        Order.objects.update(status="paused")
+    PackagePauseFactory(account=studio.account, order=sale.order, first_day=MONDAY_TEN.date(), last_day=MONDAY_TEN.date())
 
     with pytest.raises(PackagePaused):
         schedule(studio, sale.bookings[0])
+    schedule(studio, sale.bookings[0], start=MONDAY_TEN + timedelta(days=1))
 
 
 def test_practitioner_must_offer_the_service(studio):
@@ -156,12 +157,23 @@ def test_override_bends_hours_notice_and_overlap_but_not_the_life_cycle(studio):
 def test_group_fills_seat_by_seat_and_then_is_taken(make_studio):
     studio = make_studio(capacity=3)
 
-    seats = [schedule(studio).seat for _ in range(3)]
+    seats = [schedule(studio, studio.draft(client=studio.other_client())).seat for _ in range(3)]
 
     assert seats == [1, 2, 3]
     with pytest.raises(SlotTaken):
         schedule(studio)
     schedule(studio, start=MONDAY_TEN + timedelta(hours=1))
+
+
+def test_one_client_takes_one_place_of_an_occurrence_and_names_a_guest_for_another(make_studio):
+    studio = make_studio(capacity=3)
+    schedule(studio)
+
+    with pytest.raises(AlreadyBooked):
+        schedule(studio)
+    assert schedule(studio, attendee_name="Anna's sister").seat == 2
+    with pytest.raises(AlreadyBooked):
+        schedule(studio, attendee_name="Anna's sister")
 
 
 def test_group_does_not_mix_with_another_service_or_start(make_studio):
@@ -198,7 +210,7 @@ CLAIM = """
 )
 def test_database_itself_keeps_a_practitioner_in_one_place(studio, shift, seat, other_service, refused_by_database):
     service = ServiceFactory(account=studio.account) if other_service else studio.service
-    first, second = studio.draft(), studio.draft()
+    first, second = studio.draft(), studio.draft(client=studio.other_client())
     values = {"p": studio.practitioner.pk, "capacity": 2}
 
     def claim(booking, start, seat, service):

@@ -6,7 +6,7 @@ from django.db import transaction
 
 from apps.bookings.errors import OutsideHours, SlotTaken
 from apps.bookings.models import Booking
-from apps.bookings.services import schedule_booking
+from apps.bookings.services.scheduling import schedule_booking
 from apps.checkout.errors import NotForSale, PackageEmpty
 from apps.core.errors import Invalid, InvalidTransition
 from apps.core.models import Event

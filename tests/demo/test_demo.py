@@ -93,6 +93,14 @@ def test_the_first_sale_example_fails_on_another_answer(demo: Demo):
     assert "expected 401, found 404" in done.stderr
 
 
+def test_the_week_in_the_studio_keeps_its_promises_more_than_once(demo: Demo):
+    for _ in range(2):
+        done = demo.run(sys.executable, "examples/a_week_in_the_studio.py", str(demo.path))
+
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.endswith("A good week.\n")
+
+
 @pytest.mark.curl
 def test_the_readme_walks_through_a_first_sale(demo: Demo):
     [block] = README_BLOCK.findall((PROJECT / "README.md").read_text(encoding="utf-8"))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.scheduling.grid import candidate_seconds, candidate_starts, free_of, free_seconds
+from apps.scheduling.grid import candidate_seconds, candidate_starts, covering, free_of, free_seconds
 from apps.scheduling.hours import DayOverride, DayWindow, WeeklyPlan, opening_windows, to_epoch, working_time
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -176,15 +176,32 @@ def test_padding_differs_by_service():
 def test_short_range_inside_a_long_one_frees_nothing():
     starts = [0, 3600, 7200, 10_800, 14_400]
 
-    assert free_seconds(starts, [(0, 10_800), (1800, 3600), (3600, 3660)], 0, 0, 60) == [10_800, 14_400]
+    assert free_seconds(starts, [0, 1800, 3600], [3600, 3660, 10_800], 0, 0, 60) == [10_800, 14_400]
 
 
 def test_touching_ranges_do_not_block_and_empty_ones_never_do():
     starts = [0, 3600, 7200]
 
-    assert free_seconds(starts, [(3600, 7200)], 0, 0, 60) == [0, 7200]
-    assert free_seconds(starts, [(3630, 3630)], 0, 0, 60) == starts
-    assert free_seconds(starts, [], 10, 10, 60) == starts
+    assert free_seconds(starts, [3600], [7200], 0, 0, 60) == [0, 7200]
+    assert free_seconds(starts, [], [], 10, 10, 60) == starts
+    empty = (utc("2026-06-01 13:45"), utc("2026-06-01 13:45"))
+    assert free_of([empty[0]], [empty], 0, 0, 60) == [empty[0]]
+
+
+def test_a_gap_of_exactly_one_padded_session_takes_one():
+    starts = list(range(0, 10_801, 300))
+
+    assert free_seconds(starts, [0, 7200], [3600, 10_800], 0, 0, 60) == [3600, 10_800]
+    assert free_seconds(starts, [0, 7200], [3300, 10_800], 5, 0, 60) == [3600]
+    assert free_seconds(starts, [0, 7200], [3600, 10_800], 0, 5, 60) == [10_800]
+
+
+def test_covering_counts_the_ranges_that_a_padded_start_meets():
+    since, until = [0, 3600, 5400], [3600, 7200, 9000]
+
+    assert [covering(start, since, until, 0, 0, 60) for start in (0, 1800, 3600, 5400, 9000)] == [1, 2, 2, 2, 0]
+    assert covering(9000, since, until, 1, 0, 60) == 1
+    assert covering(-3600, since, until, 0, 1, 60) == 1
 
 
 # Every list again, one UTC minute after the other
@@ -326,10 +343,14 @@ def test_starts_equal_a_scan_of_every_minute(name, data):
     starts = candidate_starts(windows, working, zone, duration, step)
     free = free_of(starts, busy, before, after, duration)
     seconds = candidate_seconds(windows, [(to_epoch(start), to_epoch(end)) for start, end in working], zone, duration, step)
-    free_in_seconds = free_seconds(seconds, [(to_epoch(start), to_epoch(until)) for start, until in busy], before, after, duration)
+    taken = [(to_epoch(start), to_epoch(until)) for start, until in busy if start < until]
+    begins, ends = sorted(start for start, _ in taken), sorted(until for _, until in taken)
+    free_in_seconds = free_seconds(seconds, begins, ends, before, after, duration)
+    alone = [start for start in seconds if covering(start, begins, ends, before, after, duration) == 0]
 
     expected, expected_free = scan(name, plans, overrides, cuts, busy, first, last, duration, step, before, after)
     assert starts == expected
     assert free == expected_free
     assert seconds == [to_epoch(start) for start in expected]
     assert free_in_seconds == [to_epoch(start) for start in expected_free]
+    assert alone == free_in_seconds

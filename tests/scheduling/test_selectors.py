@@ -6,7 +6,7 @@ import pytest
 
 from apps.core.tenancy import account_scope
 from apps.scheduling.hours import DayOverride, DayWindow, WeeklyPlan
-from apps.scheduling.selectors import Availability, availability
+from apps.scheduling.selectors import Availability, Closure, availability
 from factories.catalog import PractitionerFactory
 from factories.scheduling import DateOverrideFactory, TimeOffFactory, WeeklyHoursFactory
 
@@ -68,12 +68,14 @@ def test_closures_are_those_that_touch_the_instants(in_account):
         (lee, at(5), at(6)),
         (None, at(5, 10), at(5, 12)),
     ):
-        TimeOffFactory(account=in_account, practitioner=owner, starts_at=start, ends_at=end)
+        last = TimeOffFactory(account=in_account, practitioner=owner, starts_at=start, ends_at=end)
 
     found = availability(in_account.pk, [kim.pk, lee.pk], DAYS, INSTANTS)
 
-    assert sorted(found[kim.pk].closures) == [(at(3), at(4, 1)), (at(5, 10), at(5, 12)), (at(6, 23), at(9))]
-    assert sorted(found[lee.pk].closures) == [(at(5), at(6)), (at(5, 10), at(5, 12))]
+    assert sorted(found[kim.pk].spans) == [(at(3), at(4, 1)), (at(5, 10), at(5, 12)), (at(6, 23), at(9))]
+    assert sorted(found[lee.pk].spans) == [(at(5), at(6)), (at(5, 10), at(5, 12))]
+    assert Closure(at(5, 10), at(5, 12), last.pk, of_account=True) in found[kim.pk].closures
+    assert [closure.of_account for closure in sorted(found[lee.pk].closures)] == [False, True]
 
 
 def test_another_account_closes_nothing(in_account, other_account):

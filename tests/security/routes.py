@@ -7,8 +7,10 @@ from functools import cache
 from typing import Any
 
 from django.db import models
+from django.test.client import MULTIPART_CONTENT
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework import serializers
+from rest_framework.parsers import MultiPartParser
 from rest_framework.relations import ManyRelatedField, RelatedField
 
 from apps.core.api.doors import Door
@@ -29,6 +31,7 @@ class Route:
     view: type[Door]
     actions: tuple[tuple[str, str], ...]
     basename: str
+    content_type: str = "application/json"  # of bodies: a form where a file is sent
 
     def __str__(self) -> str:
         return self.path
@@ -67,7 +70,9 @@ def routes() -> tuple[Route, ...]:
         if isinstance(view, type) and issubclass(view, Door):
             actions = tuple(sorted(entry.callback.actions.items()))
             actions = tuple((method, action) for method, action in actions if method in view.http_method_names and method != "head")
-            found.append(Route(path, view, actions, entry.callback.initkwargs.get("basename") or ""))
+            parsers = entry.callback.initkwargs.get("parser_classes") or view.parser_classes
+            content_type = MULTIPART_CONTENT if any(issubclass(parser, MultiPartParser) for parser in parsers) else "application/json"
+            found.append(Route(path, view, actions, entry.callback.initkwargs.get("basename") or "", content_type))
     return tuple(sorted(found, key=lambda route: route.path))
 
 

@@ -37,7 +37,7 @@ def test_fields_that_are_not_the_callers_to_set_are_refused(two_worlds, route, m
 
     # Each is named in the answer; and one alone is enough to be refused.
     for sent in (names, {"account_id"}):
-        response = getattr(client, method)(url, dict.fromkeys(sent, theirs.account.pk))
+        response = getattr(client, method)(url, dict.fromkeys(sent, theirs.account.pk), content_type=route.content_type)
         assert (response.status_code, response.json()["error"]) == (400, "unknown_field"), response.content
         assert response.json()["fields"] == {name: ["This field does not exist or cannot be written."] for name in sent}
 

@@ -12,8 +12,8 @@ from factories.users import UserFactory
 from tests.conftest import ApiClient
 from tests.security.routes import NOT_DOORS, all_patterns, call_id, calls, routes
 
-# Pages of the admin that ask the policy and have no address in the API.
-ADMIN_ONLY = {"event"}
+# What asks the policy and has no address in the API: a page of the admin, and what an action may be asked to bend.
+ADMIN_ONLY = {"event", "booking-override"}
 # What anybody may do without a credential.
 OPEN = {("token", "create")}
 # DRF's words when the door says no; a service that refuses a member says so in its own.

@@ -102,7 +102,11 @@ def change_settings(*, account_id: int, values: dict[str, Any]) -> Account:
 def _problem(key: str, value: Any) -> str:
     declared = KEYS[key]
     if type(value) is not type(declared.default):
-        return "Must be a valid boolean." if isinstance(declared.default, bool) else "Not a valid string."
+        return {bool: "Must be a valid boolean.", int: "A valid integer is required.", str: "Not a valid string."}[type(declared.default)]
+    if isinstance(value, int) and not isinstance(value, bool) and not declared.minimum <= value <= declared.maximum:
+        return f"Send a number from {declared.minimum} to {declared.maximum}."
+    if declared.choices:
+        return "" if value in declared.choices else f"Send one of: {', '.join(declared.choices)}."
     if isinstance(value, str):
         if len(value) > declared.max_length:
             return f"Ensure this field has no more than {declared.max_length} characters."

@@ -1,7 +1,4 @@
-"""Months of trade in a second: sales, sessions and payments through the services, with the clock set back for each.
-
-What no service can do yet (a session that took place, a cancelled order …) is written as the finished state, with history.
-"""
+"""Months of trade in seconds: sales, sessions and payments through the services, with the clock set back for each."""
 
 import random
 from collections.abc import Iterator
@@ -9,24 +6,37 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from simple_history.utils import bulk_update_with_history
+from django.db.models import F
 
 from apps.accounts.models import Role
-from apps.bookings.models import Booking, Status
-from apps.bookings.services import schedule_booking
+from apps.bookings.models import Booking, Side, Status
+from apps.bookings.services.endings import cancel_booking, complete_booking, mark_no_show
+from apps.bookings.services.expiry import forfeit_expired
+from apps.bookings.services.pauses import pause_order
+from apps.bookings.services.reviews import create_review, publish_review
+from apps.bookings.services.scheduling import schedule_booking
+from apps.bookings.services.waiting import join_waitlist
 from apps.bookings.slots import find_slots, offers_of
 from apps.catalog.models import Practitioner, Service
 from apps.checkout.demo.opening import Opened
 from apps.checkout.services import Sale, sell
 from apps.clients.models import Client
-from apps.orders.models import SPENT, Order
+from apps.orders.models import Order
 from apps.packages.models import Package
 from apps.payments.models import Payment
-from apps.payments.services import create_payment, mark_received
+from apps.payments.services import cancel_pending_payments, create_payment, mark_received
 from apps.scheduling.hours import from_epoch
 
 PAST, FUTURE = timedelta(days=150), timedelta(days=28)
 A_DAY = timedelta(days=1)
+COMMENTS = (
+    "Exactly what I needed.",
+    "Friendly, on time, and explained everything.",
+    "",
+    "The room was a little cold, the hour was not.",
+    "I will come again.",
+    "Best hour of my week.",
+)
 CASH, TRANSFER = Payment.Method.CASH, Payment.Method.BANK_TRANSFER
 
 
@@ -97,7 +107,8 @@ def trade(opened: Opened, at: datetime) -> Done:
     for service in opened.services.values():
         if service.capacity > 1:
             _hold_classes(opened, diary, service, at, done)
-    _reach_ends(done)
+    _reach_ends(done, at)
+    _hear_from_clients(at)
     return done
 
 
@@ -149,7 +160,7 @@ def _make(opened: Opened, diary: Diary, deal: Deal, at: datetime, done: Done) ->
         done.ahead += 1
     _collect(sale, deal.paid, sold_at)
     if deal.ending:
-        _finish(sale.order, deal.ending, rest, done)
+        _finish(sale.order, deal.ending, rest, sold_at, at)
     _date_back(sale.order, sold_at)
     done.orders += 1
     done.sessions += len(sale.bookings)
@@ -200,17 +211,15 @@ def _cancel(payment: Payment) -> None:
     payment.save(update_fields=["status", "updated_at"])
 
 
-def _finish(order: Order, ending: str, rest: list[Booking], done: Done) -> None:
-    """The order and its unused sessions as expiry, cancellation or a pause leaves them."""
-    order.refresh_from_db()
-    order.status = ending
-    order.save(update_fields=["status", "updated_at"])
-    if ending == Order.Status.EXPIRED:
-        done.ends.update((booking.pk, Status.FORFEITED) for booking in rest)
+def _finish(order: Order, ending: str, rest: list[Booking], sold_at: datetime, at: datetime) -> None:
+    """A purchase that is called off, or rests; what has expired is found by the same job as every day."""
     if ending == Order.Status.CANCELLED:
-        done.ends.update((booking.pk, Status.CANCELLED) for booking in rest)
-        for payment in Payment.objects.filter(order=order, status=Payment.Status.PENDING):
-            _cancel(payment)
+        for booking in rest:
+            cancel_booking(booking, by=Side.PROVIDER, reason="Changed their mind before paying.", at=sold_at + 2 * A_DAY)
+        cancel_pending_payments(order)
+    if ending == Order.Status.PAUSED:
+        order.refresh_from_db()
+        pause_order(order, first_day=at.date(), reason="A long journey.", at=at)
 
 
 def _date_back(order: Order, at: datetime) -> None:
@@ -236,15 +245,29 @@ def _hold_classes(opened: Opened, diary: Diary, service: Service, at: datetime, 
             done.orders, done.sessions, done.ahead = done.orders + 1, done.sessions + 1, done.ahead + (days > 0)
 
 
-def _reach_ends(done: Done) -> None:
-    """Write how sessions ended, and close the orders that have none left."""
-    ended = list(Booking.objects.filter(pk__in=done.ends).order_by("pk"))
-    for booking in ended:
-        booking.status = done.ends[booking.pk]
-        booking.version += 1
-    bulk_update_with_history(ended, Booking, ["status", "version"], manager=Booking._base_manager)
-    remaining = Booking.objects.exclude(status__in=SPENT).values("order")
-    finished = list(Order.objects.filter(status=Order.Status.ACTIVE).exclude(pk__in=remaining))
-    for order in finished:
-        order.status = Order.Status.COMPLETED
-    bulk_update_with_history(finished, Order, ["status"], manager=Order._base_manager)
+def _reach_ends(done: Done, at: datetime) -> None:
+    """Close the sessions that lie behind us in the order in which they happened; then let expire what has expired."""
+    for booking in Booking.objects.filter(pk__in=done.ends).select_related("account").order_by("end_time", "pk"):
+        assert booking.start_time is not None  # noqa: S101  it was scheduled
+        assert booking.end_time is not None  # noqa: S101  it was scheduled
+        if done.ends[booking.pk] == Status.NO_SHOW:
+            mark_no_show(booking, at=booking.start_time + timedelta(minutes=30))
+        else:
+            complete_booking(booking, at=booking.end_time)
+    forfeit_expired(at=at)
+
+
+def _hear_from_clients(at: datetime) -> None:
+    """Reviews of some sessions, all but one published; somebody waits for the class that is full."""
+    took_place = Booking.objects.filter(status=Status.COMPLETED).select_related("practitioner").order_by("-end_time", "pk")
+    for number, booking in enumerate(took_place[:12:2]):
+        review = create_review(booking, rating=5 - number % 3 // 2, comment=COMMENTS[number], at=at)
+        if number:
+            publish_review(review, at=at)
+    full = Booking.objects.filter(status=Status.CONFIRMED, capacity__gt=1, seat=F("capacity"), start_time__gt=at).first()
+    if full is not None:
+        inside = Booking.objects.filter(practitioner=full.practitioner_id, start_time=full.start_time).values("client")
+        waiting = Client.objects.exclude(pk__in=inside).filter(stage=Client.Stage.ACTIVE).order_by("pk").first()
+        if waiting is not None:
+            wish = {"practitioner": full.practitioner, "start_time": full.start_time}
+            join_waitlist(account=full.account, client=waiting, service=full.service, at=at, **wish)

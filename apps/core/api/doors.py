@@ -4,8 +4,8 @@ A door authenticates, decides whose rows are in reach, opens that scope for the 
 the view run. ``get_queryset`` is final: a view narrows it in ``narrow`` and cannot reach around it.
 """
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar, final
 
 from django.db import IntegrityError, models, transaction
@@ -65,6 +65,14 @@ class Door(GenericViewSet):
     def re_enter(self) -> None:
         """Open the scope again in a later transaction of the same request."""
 
+    @contextmanager
+    def keys(self) -> Iterator[int]:
+        """The scope of the account that keeps this request's Idempotency-Key, and its id: the one that is open."""
+        account_id = current_account_id()
+        if account_id is None:
+            raise exceptions.PermissionDenied
+        yield account_id
+
     # -- one request
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -98,11 +106,9 @@ class Door(GenericViewSet):
             with ExitStack() as self.scopes:
                 self.scopes.enter_context(transaction.atomic())
                 self.initial(request, *args, **kwargs)
-                account_id = current_account_id()
-                if account_id is None:
-                    raise exceptions.PermissionDenied
                 actor = request.user.pk if request.user and request.user.is_authenticated else None
-                claim = idempotency.claim(account_id=account_id, actor_id=actor, key=key, request_hash=digest)
+                with self.keys() as account_id:
+                    claim = idempotency.claim(account_id=account_id, actor_id=actor, key=key, request_hash=digest)
             if claim.is_replay:
                 response = Response(claim.response.encode(), status=claim.status_code, headers={"Idempotent-Replayed": "true"})
             else:
@@ -120,12 +126,14 @@ class Door(GenericViewSet):
                 self.scopes.enter_context(transaction.atomic())
                 self.re_enter()
                 response = handler(request, *self.args, **self.kwargs)
-                idempotency.store_reply(claim, response.status_code, dumps(response.data).decode())
+                with self.keys():
+                    idempotency.store_reply(claim, response.status_code, dumps(response.data).decode())
         except BaseException:  # also a worker that is told to stop: the client may try again with its key
             with ExitStack() as self.scopes:
                 self.scopes.enter_context(transaction.atomic())
                 self.re_enter()
-                idempotency.release(claim)
+                with self.keys():
+                    idempotency.release(claim)
             raise
         return response
 

@@ -4,6 +4,7 @@ import pytest
 
 from apps.accounts.models import Account, Membership
 from apps.accounts.selectors import setting
+from apps.accounts.settings_keys import KEYS
 from apps.core.models import Event
 from apps.core.tenancy import account_scope, platform_scope
 from apps.packages.models import Package
@@ -17,7 +18,7 @@ from tests.conftest import ApiClient
 pytestmark = pytest.mark.django_db
 
 NEW = {"name": "Studio Ä & Co", "timezone": "Europe/Berlin", "currency": "EUR", "country": "DE"}
-DEFAULTS = {"bank_transfer_instructions": "", "order_number_prefix": "", "padding_inside_hours": False}
+DEFAULTS = {name: key.default for name, key in KEYS.items()}
 
 
 @pytest.fixture

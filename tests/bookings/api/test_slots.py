@@ -7,6 +7,7 @@ import time_machine
 
 from apps.core.tenancy import account_scope
 from factories.accounts import AccountFactory
+from factories.bookings import BookingFactory
 from factories.catalog import OfferingFactory, PractitionerFactory, ServiceFactory
 from factories.scheduling import DateOverrideFactory, TimeOffFactory, WeeklyHoursFactory
 from tests.studio import MONDAY_TEN, NOW
@@ -149,6 +150,76 @@ def test_new_york_clock_changes(owner, client_as, other_account):
         assert sunday("2026-11-01") == [f"2026-11-01T{hour:02d}:00:00+00:00" for hour in (5, 6, 7, 8)]
 
 
+def offered(client, account, zone, day, opens, closes, at, **service):
+    """Starts over HTTP of one day, as the practitioner in ``zone`` sees them."""
+    service = ServiceFactory(account=account, **service)
+    offering = OfferingFactory(account=account, service=service, practitioner=PractitionerFactory(account=account, timezone=zone))
+    weekday = date.fromisoformat(day).weekday()
+    WeeklyHoursFactory(account=account, practitioner=offering.practitioner, weekday=weekday, start=opens, end=closes)
+    query = f"from={day}&to={(date.fromisoformat(day) + timedelta(days=1)).isoformat()}&timezone={zone}"
+    with time_machine.travel(at):
+        response = client.get(f"/api/slots/?service={service.pk}&{query}")
+    assert response.status_code == 200, response.content
+    return [slot["start"] for slot in response.json()["slots"]]
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "hours_of_day", "at", "expected"),
+    [
+        # New York, spring: two hours, 02:00 is absent; a plan that ends at 02:30 ends with the jump; the afternoon is plain.
+        ("America/New_York", "2026-03-08", (time(1), time(4)), "2026-02-01", ["01:00:00-05:00", "03:00:00-04:00"]),
+        ("America/New_York", "2026-03-08", (time(1), time(2, 30)), "2026-02-01", ["01:00:00-05:00"]),
+        ("America/New_York", "2026-03-08", (time(13), time(15)), "2026-02-01", ["13:00:00-04:00", "14:00:00-04:00"]),
+        # New York, autumn: four hours, 01:00 twice.
+        (
+            "America/New_York",
+            "2026-11-01",
+            (time(1), time(4)),
+            "2026-10-01",
+            ["01:00:00-04:00", "01:00:00-05:00", "02:00:00-05:00", "03:00:00-05:00"],
+        ),
+        ("Australia/Lord_Howe", "2026-10-04", (time(1), time(5)), "2026-09-20", ["01:00:00+10:30", "03:00:00+11:00", "04:00:00+11:00"]),
+        ("America/Santiago", "2026-09-06", (time(0), time(3)), "2026-08-20", ["01:00:00-03:00", "02:00:00-03:00"]),
+        ("Africa/Cairo", "2026-04-24", (time(0), time(3)), "2026-04-01", ["01:00:00+03:00", "02:00:00+03:00"]),
+        ("Asia/Kathmandu", "2026-05-01", (time(9), time(11)), "2026-04-20", ["09:00:00+05:45", "10:00:00+05:45"]),
+        ("Pacific/Apia", "2026-05-01", (time(9), time(11)), "2026-04-20", ["09:00:00+13:00", "10:00:00+13:00"]),
+        ("Pacific/Apia", "2011-12-30", (time(9), time(11)), "2011-12-20", []),  # a day that never was
+    ],
+)
+def test_clock_changes_around_the_world(owner, account, zone, day, hours_of_day, at, expected):
+    assert [start[11:] for start in offered(owner, account, zone, day, *hours_of_day, f"{at}T00:00:00Z")] == expected
+
+
+def test_a_quarter_past_two_does_not_exist_on_lord_howe(owner, account):
+    found = offered(owner, account, "Australia/Lord_Howe", "2026-10-04", time(1), time(4), "2026-09-20T00:00:00Z", duration_minutes=15)
+
+    assert [start[11:16] for start in found] == ["01:00", "01:15", "01:30", "01:45", "02:30", "02:45", "03:00", "03:15", "03:30", "03:45"]
+
+
+def test_new_york_plans_that_meet_in_the_repeated_hour_meet_in_time(owner, account):
+    """00:00-01:30 and 01:30-04:00 meet at 05:30Z: five hours without a hole, and each window keeps its own grid."""
+    offering = OfferingFactory(account=account, practitioner=PractitionerFactory(account=account, timezone="America/New_York"))
+    for start, end in ((time(0), time(1, 30)), (time(1, 30), time(4))):
+        WeeklyHoursFactory(account=account, practitioner=offering.practitioner, weekday=6, start=start, end=end)
+
+    with time_machine.travel("2026-10-01T00:00:00Z"):
+        query = "from=2026-11-01&to=2026-11-02&timezone=UTC"
+        slots = owner.get(f"/api/slots/?service={offering.service_id}&{query}").json()["slots"]
+
+    assert hours([slot["start"] for slot in slots]) == ["04:00", "05:00", "05:30", "06:30", "07:30"]
+
+
+def test_padding_of_two_neighbours_adds_up(owner, make_studio, account):
+    """A booking from 14:00 to 14:30 with 15 before and 30 after: next start 15:15, latest end before it 13:15."""
+    studio = make_studio(account, duration_minutes=30, slot_step_minutes=5, buffer_before_minutes=15, buffer_after_minutes=30)
+    studio.sell(practitioner=studio.practitioner, start_time=MONDAY_TEN + timedelta(hours=4))
+
+    found = hours(starts(owner, studio))
+
+    assert min(hour for hour in found if hour > "14:00") == "15:15"
+    assert max(hour for hour in found if hour < "14:00") == "12:45"
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [
@@ -170,12 +241,25 @@ def test_new_york_clock_changes(owner, client_as, other_account):
         ("service={own}&from=2026-11-23&to=2026-11-24&party=two", "party"),
         ("service={own}&from=2026-11-23&to=2026-11-24&colour=red", "colour"),
         ("service={foreign}&from=2026-11-23&to=2026-11-24", "service"),
+        ("service={own}&from=2026-11-23&to=2026-11-24&client={foreign_client}", "client"),
+        ("service={own}&from=2026-11-23&to=2026-11-24&client=0", "client"),
+        ("service={own}&from=2026-11-23&to=2026-11-24&client=me", "client"),
+        ("service={own}&from=2026-11-23&to=2026-11-24&booking={foreign_booking}", "booking"),
+        ("service={own}&from=2026-11-23&to=2026-11-24&booking=-1", "booking"),
+        ("service={own}&explain=2026-11-23T09:00:00", "explain"),
+        ("service={own}&explain=2026-11-23", "explain"),
+        ("service={own}&explain=", "explain"),
+        ("service={own}&explain=now", "explain"),
+        ("service={own}&explain=9999-12-31T23:59:59Z", "explain"),
+        ("service={own}&explain=2026-11-23T09:00:00Z&from=2026-11-23", "to"),
+        ("service={own}&explain=2026-11-23T09:00:00Z&booking={foreign_booking}", "booking"),
     ],
 )
 def test_slots_refuse_bad_questions(owner, studio, other_account, query, field):
-    foreign = ServiceFactory(account=other_account)
+    booking = BookingFactory(account=other_account)
+    foreign = {"foreign": booking.service_id, "foreign_booking": booking.pk, "foreign_client": booking.client_id}
 
-    response = owner.get(f"/api/slots/?{query.format(own=studio.service.pk, foreign=foreign.pk)}")
+    response = owner.get(f"/api/slots/?{query.format(own=studio.service.pk, **foreign)}")
 
     assert (response.status_code, list(response.json()["fields"])) == (400, [field])
 
@@ -218,7 +302,7 @@ def test_every_offered_slot_can_be_booked_when_alone_and_no_other_start(owner, s
     assert accepted == {MONDAY_TEN.replace(hour=int(start[11:13]) - 1).isoformat() for start in offered}
 
 
-@pytest.mark.parametrize(("headers", "expected"), [({}, 14), ({"Idempotency-Key": "k"}, 17)])
+@pytest.mark.parametrize(("headers", "expected"), [({}, 15), ({"Idempotency-Key": "k"}, 18)])
 def test_schedule_takes_a_bounded_number_of_statements(owner, studio, statements, headers, expected):
     booking = studio.draft()
 
@@ -240,7 +324,6 @@ def test_schedule_takes_a_bounded_number_of_statements(owner, studio, statements
         ({"start_time": "soon"}, 400, "validation_error"),
         ({"start_time": None}, 400, "validation_error"),
         ({"start_time": 1764000000}, 400, "validation_error"),
-        ({"practitioner": None}, 400, "validation_error"),
         ({"practitioner": 2**63}, 400, "validation_error"),
         ({"override": True}, 400, "validation_error"),
         ({"status": "confirmed"}, 400, "unknown_field"),

@@ -4,13 +4,10 @@ import pytest
 
 from apps.catalog.models import Offering, Practitioner, Service
 from apps.core.tenancy import account_scope
-from factories.accounts import MembershipFactory
 from factories.bookings import BookingFactory
 from factories.catalog import OfferingFactory, PractitionerFactory, ServiceFactory
 from factories.orders import OrderFactory
 from factories.packages import PackageItemFactory
-from factories.payments import PaymentFactory
-from factories.scheduling import DateOverrideFactory, TimeOffFactory, WeeklyHoursFactory
 
 SERVICE = {"name": "Massage", "duration_minutes": 60, "price_cents": 5000}
 FULL_POLICY = {
@@ -58,8 +55,14 @@ def test_create_service_fills_in_the_documented_defaults(owner, account):
         "buffer_after_minutes": 0,
         "slot_step_minutes": None,
         "capacity": 1,
+        "online_capacity": None,
+        "min_attendees": 1,
+        "min_attendees_hours": 24,
         "min_notice_minutes": 0,
         "horizon_days": 365,
+        "horizon_in_working_days": False,
+        "season_from": None,
+        "season_to": None,
         "requires_approval": False,
         "tax_rate": None,
         "cancellation_policy": {},
@@ -77,12 +80,26 @@ def test_create_service_with_everything(owner):
         "buffer_after_minutes": 10,
         "slot_step_minutes": 15,
         "capacity": 8,
+        "online_capacity": 6,
+        "min_attendees": 3,
+        "min_attendees_hours": 48,
         "min_notice_minutes": 120,
         "horizon_days": None,
+        "horizon_in_working_days": True,
+        "season_from": "2027-05-01",
+        "season_to": "2027-09-30",
         "requires_approval": True,
         "tax_rate": "19.00",
         "cancellation_policy": FULL_POLICY,
-        "limits": {"per_day": 4, "per_week": 12, "minutes_per_day": 480},
+        "limits": {
+            "per_day": 4,
+            "per_week": 12,
+            "per_month": 40,
+            "minutes_per_day": 480,
+            "minutes_per_week": 2400,
+            "minutes_per_month": 9600,
+            "client": {"per_week": 2, "minutes_per_month": 600},
+        },
         "is_active": False,
     }
 
@@ -98,6 +115,35 @@ def test_create_service_requires(owner, field):
     sent = {name: value for name, value in SERVICE.items() if name != field}
 
     assert refused(owner.post("/api/services/", sent), field) == {field: ["This field is required."]}
+
+
+@pytest.mark.parametrize(
+    ("stored", "sent", "field"),
+    [
+        ({}, {"season_from": "2027-06-02", "season_to": "2027-06-01"}, "season_to"),
+        ({"season_from": "2027-06-02"}, {"season_to": "2027-06-01"}, "season_to"),
+        ({"season_to": "2027-06-01"}, {"season_from": "2027-06-02"}, "season_to"),
+        ({}, {"online_capacity": 2}, "online_capacity"),
+        ({"capacity": 5, "online_capacity": 4}, {"capacity": 3}, "online_capacity"),
+        ({}, {"min_attendees": 2}, "min_attendees"),
+        ({"capacity": 5, "min_attendees": 4}, {"capacity": 3}, "min_attendees"),
+    ],
+)
+def test_fields_of_a_service_agree_with_each_other(owner, stored, sent, field):
+    service = owner.post("/api/services/", {**SERVICE, **stored}).json()
+
+    refused(owner.post("/api/services/", {**SERVICE, "name": "Other", **stored, **sent}), field)
+    refused(owner.patch(f"/api/services/{service['id']}/", sent), field)
+
+    assert owner.get(f"/api/services/{service['id']}/").json() == service
+
+
+def test_a_season_of_one_day_and_a_class_for_the_desk_only_are_possible(owner):
+    sent = {"season_from": "2027-06-01", "season_to": "2027-06-01", "online_capacity": 0}
+
+    body = owner.post("/api/services/", {**SERVICE, **sent}).json()
+
+    assert {name: body[name] for name in sent} == sent
 
 
 INTEGERS = [True, False, 1.5, 60.0, "1e2", "٦٠", "6 0", "+60", "0x10", "060", "", "60.0", [60], {}, 2**63, -(2**63) - 1, "9" * 5000]
@@ -133,6 +179,21 @@ def test_integers_may_come_as_plain_digits(owner):
         ("slot_step_minutes", 1441),
         ("capacity", 0),
         ("capacity", 1001),
+        ("online_capacity", -1),
+        ("online_capacity", 1001),
+        ("min_attendees", 0),
+        ("min_attendees", None),
+        ("min_attendees_hours", -1),
+        ("min_attendees_hours", 8761),
+        ("horizon_in_working_days", None),
+        ("horizon_in_working_days", "maybe"),
+        ("season_from", "01.05.2027"),
+        ("season_to", "2027-02-30"),
+        ("season_to", "9999-12-31"),
+        ("limits", {"per_month": 0}),
+        ("limits", {"minutes_per_week": 7 * 1440 + 1}),
+        ("limits", {"client": {"per_day": 0}}),
+        ("limits", {"client": 3}),
         ("min_notice_minutes", -1),
         ("horizon_days", 0),
         ("horizon_days", 4000),
@@ -174,7 +235,8 @@ def test_create_service_refuses_bad_values(owner, field, value):
         ({"account": 1}, "account"),
         ({"id": 1}, "id"),
         ({"currency": "USD"}, "currency"),
-        ({"limits": {"per_month": 3}}, "limits.per_month"),
+        ({"limits": {"per_year": 3}}, "limits.per_year"),
+        ({"limits": {"client": {"client": {}}}}, "limits.client.client"),
         ({"cancellation_policy": {"refund": 1}}, "cancellation_policy.refund"),
         (
             {"cancellation_policy": {"tiers": [{"hours_before": 1, "fee": {"kind": "none"}, "session": "returned", "x": 1}]}},
@@ -257,166 +319,6 @@ def test_services_are_searched_filtered_and_ordered(owner, account):
         "Haircut",
         "Massage",
     ]
-
-
-# -- practitioners
-
-
-def test_create_practitioner_takes_the_zone_of_the_account(owner, other_owner):
-    here = owner.post("/api/practitioners/", {"display_name": "Kim"})
-    there = other_owner.post("/api/practitioners/", {"display_name": "Kim"})
-
-    assert (here.status_code, there.status_code) == (201, 201)
-    body = here.json()
-    assert (body.pop("created_at"), body.pop("updated_at")) != (None, None)
-    assert body == {
-        "id": body["id"],
-        "display_name": "Kim",
-        "timezone": "Europe/Berlin",
-        "member": None,
-        "headline": "",
-        "bio": "",
-        "limits": {},
-        "is_active": True,
-    }
-    assert there.json()["timezone"] == "America/New_York"
-
-
-def test_create_practitioner_with_everything(owner, account):
-    member = MembershipFactory(account=account, role="practitioner")
-    sent = {
-        "display_name": "Kim",
-        "timezone": "Asia/Kathmandu",
-        "member": member.pk,
-        "headline": "Coach",
-        "bio": "Ten years",
-        "limits": {"per_week": 20},
-        "is_active": False,
-    }
-
-    body = owner.post("/api/practitioners/", sent).json()
-
-    assert {name: body[name] for name in sent} == sent
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("display_name", ""),
-        ("display_name", None),
-        ("timezone", ""),
-        ("timezone", None),
-        ("timezone", "Berlin"),
-        ("timezone", "europe/berlin"),
-        ("timezone", "UTC+1"),
-        ("timezone", "../../etc/passwd"),
-        ("timezone", "localtime"),
-        ("limits", {"per_week": "many"}),
-        ("member", "me"),
-        ("member", 999_999_999),
-    ],
-)
-def test_create_practitioner_refuses_bad_values(owner, field, value):
-    refused(owner.post("/api/practitioners/", {"display_name": "Kim", field: value}), field)
-
-
-def test_a_practitioner_is_no_member_of_another_account(owner, other_account, account):
-    foreign = MembershipFactory(account=other_account)
-    kim = PractitionerFactory(account=account)
-
-    for response in (
-        owner.post("/api/practitioners/", {"display_name": "Kim", "member": foreign.pk}),
-        owner.patch(f"/api/practitioners/{kim.pk}/", {"member": foreign.pk}),
-    ):
-        assert refused(response, "member") == {"member": [f'Invalid pk "{foreign.pk}" - object does not exist.']}
-
-
-def test_delete_practitioner(owner, account):
-    used = PaymentFactory(account=account, practitioner=PractitionerFactory(account=account)).practitioner
-    unused = PractitionerFactory(account=account)
-    for factory in (WeeklyHoursFactory, DateOverrideFactory, TimeOffFactory, OfferingFactory):
-        factory(account=account, practitioner=unused)
-
-    in_use = owner.delete(f"/api/practitioners/{used.pk}/")
-
-    assert (in_use.status_code, in_use.json()["error"]) == (409, "in_use")
-    assert owner.delete(f"/api/practitioners/{unused.pk}/").status_code == 204
-    assert listed(owner.get("/api/practitioners/"), "id") == [used.pk]
-
-
-# -- offerings
-
-
-def test_create_offering(owner, account):
-    kim, massage = PractitionerFactory(account=account, display_name="Kim"), ServiceFactory(account=account, name="Massage")
-
-    response = owner.post("/api/offerings/", {"practitioner": kim.pk, "service": massage.pk})
-
-    assert response.status_code == 201
-    body = response.json()
-    assert (body.pop("created_at"), body.pop("updated_at")) != (None, None)
-    assert body == {
-        "id": body["id"],
-        "practitioner": kim.pk,
-        "practitioner_name": "Kim",
-        "service": massage.pk,
-        "service_name": "Massage",
-        "price_cents": None,
-        "duration_minutes": None,
-        "is_active": True,
-    }
-    again = owner.post("/api/offerings/", {"practitioner": kim.pk, "service": massage.pk})
-    message = ["This practitioner offers this service already."]
-    assert again.json()["fields"] == {"practitioner": message, "service": message}
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("price_cents", -1),
-        ("price_cents", "1e3"),
-        ("duration_minutes", 0),
-        ("duration_minutes", 10081),
-        ("service", None),
-        ("practitioner", "any"),
-    ],
-)
-def test_create_offering_refuses_bad_values(owner, account, field, value):
-    sent = {"practitioner": PractitionerFactory(account=account).pk, "service": ServiceFactory(account=account).pk, field: value}
-
-    refused(owner.post("/api/offerings/", sent), field)
-
-
-@pytest.mark.parametrize(("field", "factory"), [("practitioner", PractitionerFactory), ("service", ServiceFactory)])
-def test_an_offering_joins_rows_of_one_account(owner, account, other_account, field, factory):
-    mine = OfferingFactory(account=account)
-    foreign = factory(account=other_account)
-    sent = {"practitioner": PractitionerFactory(account=account).pk, "service": mine.service_id, field: foreign.pk}
-    missing = {field: [f'Invalid pk "{foreign.pk}" - object does not exist.']}
-
-    assert refused(owner.post("/api/offerings/", sent), field) == missing
-    assert refused(owner.patch(f"/api/offerings/{mine.pk}/", {field: foreign.pk}), field) == missing
-    assert refused(owner.get(f"/api/offerings/?{field}={foreign.pk}"), field) == missing
-
-
-def test_offerings_are_filtered_by_practitioner_and_service(owner, account):
-    first, second = OfferingFactory(account=account), OfferingFactory(account=account, is_active=False)
-
-    for query, expected in (
-        (f"practitioner={first.practitioner_id}", [first.pk]),
-        (f"service={second.service_id}", [second.pk]),
-        (f"service={second.service_id}&practitioner={first.practitioner_id}", []),
-        ("is_active=false", [second.pk]),
-        ("practitioner=", [second.pk, first.pk]),
-    ):
-        assert listed(owner.get(f"/api/offerings/?{query}"), "id") == expected
-
-
-def test_delete_offering(owner, account):
-    offering = OfferingFactory(account=account)
-
-    assert owner.delete(f"/api/offerings/{offering.pk}/").status_code == 204
-    assert owner.delete(f"/api/offerings/{offering.pk}/").status_code == 404
 
 
 # -- all three

@@ -5,6 +5,7 @@ from rest_framework import serializers
 
 from apps.accounts.models import Invitation, Membership, Role
 from apps.accounts.settings_keys import KEYS, Key
+from apps.core.api.fields import StrictIntegerField
 from apps.core.api.reading import Computed, InputSerializer, ResourceSerializer
 
 
@@ -66,6 +67,10 @@ class BooleanSetting(serializers.BooleanField):
 def _field(key: Key) -> serializers.Field:
     if isinstance(key.default, bool):
         return BooleanSetting(required=False, help_text=key.help_text)
+    if isinstance(key.default, int):
+        return StrictIntegerField(required=False, min_value=key.minimum, max_value=key.maximum, help_text=key.help_text)
+    if key.choices:
+        return serializers.ChoiceField(required=False, choices=key.choices, help_text=key.help_text)
     return TextSetting(required=False, allow_blank=True, max_length=key.max_length, help_text=key.help_text)
 
 

@@ -15,11 +15,20 @@ MAX_TIERS = 20
 
 
 class LimitsSerializer(InputSerializer):
-    """How much may be booked, in sessions per local day and week and in minutes per local day. A missing key: no limit."""
+    """How much may be booked in a local day, week (from Monday) or month: sessions, or minutes. A missing key: no limit."""
 
     per_day = StrictIntegerField(min_value=1, max_value=MAX_SESSIONS, required=False)
     per_week = StrictIntegerField(min_value=1, max_value=MAX_SESSIONS, required=False)
+    per_month = StrictIntegerField(min_value=1, max_value=MAX_SESSIONS, required=False)
     minutes_per_day = StrictIntegerField(min_value=1, max_value=DAY_MINUTES, required=False)
+    minutes_per_week = StrictIntegerField(min_value=1, max_value=7 * DAY_MINUTES, required=False)
+    minutes_per_month = StrictIntegerField(min_value=1, max_value=31 * DAY_MINUTES, required=False)
+
+
+class ServiceLimitsSerializer(LimitsSerializer):
+    """Limits of a service over all practitioners and clients; those in ``client`` hold for each client by themselves."""
+
+    client = LimitsSerializer(required=False)
 
 
 class FeeSerializer(InputSerializer):

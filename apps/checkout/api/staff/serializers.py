@@ -1,14 +1,15 @@
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from apps.bookings.api.staff.serializers import BookingSerializer
+from apps.bookings.api.staff.serializers.bookings import BookingSerializer
 from apps.bookings.models import Status
+from apps.bookings.services.packages import allowed_order_actions
 from apps.catalog.models import Practitioner, Service
 from apps.clients.models import Client
 from apps.core.api.fields import InstantField
 from apps.core.api.reading import Computed, FromChildren, InputSerializer, ResourceSerializer, ScopedRelatedField
-from apps.orders.models import SPENT, ClientPackage, Order
+from apps.orders.models import SPENT, ClientPackage, Order, PackagePause
 from apps.packages.models import Package
 from apps.payments.api.staff.serializers import PaymentSerializer
 from apps.payments.models import Payment
@@ -33,6 +34,12 @@ class OrderSerializer(ResourceSerializer):
     total_sessions = FromChildren(lambda order: len(order["bookings"]), schema=serializers.IntegerField(read_only=True))
     sessions_completed = _count(Status.COMPLETED)
     sessions_remaining = _count(*SPENT, negate=True)
+    allowed_actions = Computed(
+        allowed_order_actions,
+        needs=["order_type", "status"],
+        schema=serializers.ListField(child=serializers.CharField(), read_only=True),
+        help_text="What the state allows now, as the last part of the address; a pause that is only planned can be resumed, too.",
+    )
     bookings = BookingSerializer(many=True, read_only=True)
 
     class Meta:
@@ -61,6 +68,8 @@ class OrderSerializer(ResourceSerializer):
             "sessions_remaining",
             "activated_at",
             "expires_at",
+            "parent",
+            "allowed_actions",
             "bookings",
             "created_at",
             "updated_at",
@@ -68,11 +77,27 @@ class OrderSerializer(ResourceSerializer):
         read_only_fields = fields
 
 
+class PauseSerializer(ResourceSerializer):
+    """Local days of the account on which a package rests, both included; without ``last_day`` until it is resumed."""
+
+    class Meta:
+        model = PackagePause
+        fields: ClassVar = ["first_day", "last_day", "days_added", "reason"]
+        read_only_fields = fields
+        parent = "order_id"
+        order = ("first_day",)
+        extra_kwargs: ClassVar[dict[str, dict[str, Any]]] = {"days_added": {"help_text": "By how many days the validity has grown for it."}}
+
+
 class ClientPackageSerializer(OrderSerializer):
-    """A package a client owns: its order."""
+    """A package a client owns: its order. ``parent`` is the order that was paid, when the sessions came from another client."""
+
+    pauses = PauseSerializer(many=True, read_only=True)
 
     class Meta(OrderSerializer.Meta):
         model = ClientPackage
+        fields: ClassVar = [*OrderSerializer.Meta.fields, "pauses"]
+        read_only_fields = fields
 
 
 class SaleInput(InputSerializer):

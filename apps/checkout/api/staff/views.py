@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from apps.accounts.api.doors import StaffViewSet
 from apps.accounts.selectors import setting
+from apps.checkout.api.staff.packages import PACKAGE_CHANGES, PackageActions, ScheduleNext
 from apps.checkout.api.staff.serializers import (
     CheckoutInput,
     ClientPackageInput,
@@ -39,13 +40,14 @@ class OrderFilter(FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class OrderViewSet(ListMixin, RetrieveMixin, StaffViewSet):
+class OrderViewSet(PackageActions, ListMixin, RetrieveMixin, StaffViewSet):
     """Purchases of the account's clients."""
 
     model: ClassVar[type[models.Model]] = Order
     serializer_class: ClassVar[Any] = OrderSerializer
     filterset_class = OrderFilter
     search_fields = ("number", "client__full_name")
+    idempotent = PACKAGE_CHANGES
 
 
 class Selling:
@@ -67,12 +69,12 @@ class Selling:
         return Response({"order": order, "bookings": order["bookings"], "payment": payment}, status=status.HTTP_201_CREATED)
 
 
-class ClientPackageViewSet(Selling, OrderViewSet):
+class ClientPackageViewSet(Selling, ScheduleNext, OrderViewSet):
     """Packages that clients own: a view of their orders. Creating one is a checkout."""
 
     model = ClientPackage
     serializer_class = ClientPackageSerializer
-    idempotent = frozenset({"create"})
+    idempotent = frozenset({"create", "schedule_next"}) | PACKAGE_CHANGES
 
     @extend_schema(request=ClientPackageInput, responses={201: SaleSerializer})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -56,7 +56,7 @@ class Command(BaseCommand):
             self.say("Starting over …")
             empty_database()
             self.file.forget()
-            for name in ("mail", "media"):
+            for name in ("mail", "media", "documents"):
                 shutil.rmtree(self.folder / name, ignore_errors=True)
         self.say("Migrating …")
         call_command("migrate", verbosity=0, interactive=False)
@@ -98,6 +98,8 @@ class Command(BaseCommand):
     curl -H "Authorization: Token {second["tokens"]["owner"]}" {url}/api/packages/
   A first sale from sign-up to payment
     python3 examples/first_sale.py {self.file.path}
+  A class, its waitlist, a series, moves, cancellations, a no-show, a review
+    python3 examples/a_week_in_the_studio.py {self.file.path}
 
 Ctrl-C stops everything.""")
 

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from apps.accounts.models import Account
 from apps.bookings.models import Booking
-from apps.bookings.services import schedule_booking
+from apps.bookings.services.scheduling import schedule_booking
 from apps.bookings.slots import find_slots, offers_of
 from apps.catalog.models import Practitioner
 from apps.checkout.services import sell

@@ -2,8 +2,9 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from apps.core.api.fields import StrictIntegerField
+from apps.core.api.fields import ShapedField, StrictIntegerField
 from apps.core.api.reading import FromChildren, ResourceSerializer
+from apps.packages.api.staff.shapes import ExpirySerializer
 from apps.packages.models import Package, PackageItem
 from apps.packages.services import create_package, update_package
 
@@ -24,6 +25,9 @@ class PackageSerializer(ResourceSerializer):
 
     account_name = serializers.CharField(source="account.name", read_only=True)
     currency = serializers.CharField(source="account.currency", read_only=True, help_text="ISO 4217 code of price_cents.")
+    expiry = ShapedField(
+        ExpirySerializer, required=False, help_text="When it runs out; {} for never. The long form of valid_days: send one of the two."
+    )
     items = PackageItemSerializer(  # type: ignore[call-arg]  # max_length goes to the list
         many=True, required=False, max_length=100, help_text="In booking order; sending it replaces all."
     )
@@ -42,7 +46,12 @@ class PackageSerializer(ResourceSerializer):
             "price_cents",
             "currency",
             "valid_days",
+            "expiry",
             "transferable",
+            "transfer_fee_cents",
+            "max_transfers",
+            "max_pauses_per_year",
+            "max_pause_days",
             "is_public",
             "is_active",
             "items",
@@ -54,7 +63,18 @@ class PackageSerializer(ResourceSerializer):
         extra_kwargs: ClassVar[dict[str, dict[str, Any]]] = {
             "price_cents": {"max_value": 10**12},
             "valid_days": {"min_value": 1, "max_value": 36_500},
+            "transferable": {"help_text": "Whether unused sessions may be given to another client."},
+            "transfer_fee_cents": {"max_value": 10**12, "help_text": "What the giver pays for each transfer."},
+            "max_transfers": {"max_value": 50_000},
+            "max_pauses_per_year": {"max_value": 366},
+            "max_pause_days": {"min_value": 1, "max_value": 3_660},
         }
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        expiry, valid_days = (attrs.get(name, getattr(self.instance, name, None)) for name in ("expiry", "valid_days"))
+        if expiry and valid_days:
+            raise serializers.ValidationError({"expiry": ["Send either expiry or valid_days; clear the other with {} or null."]})
+        return attrs
 
     def create(self, validated_data: dict[str, Any]) -> Package:
         return create_package(**validated_data)

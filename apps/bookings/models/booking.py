@@ -1,5 +1,6 @@
 """Bookings: every row is one real session, and a scheduled row claims its time by itself (rules.md §0)."""
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -8,6 +9,8 @@ from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
 from django.db import models
 from django.db.models import CheckConstraint, F, Func, Index, Q, UniqueConstraint, Value
 
+from apps.bookings.models.series import BookingSeries
+from apps.bookings.models.waitlist import WaitlistOffer
 from apps.catalog.models import Practitioner, Service
 from apps.clients.models import Client
 from apps.core.constraints import SameAccount, TenantKey
@@ -34,12 +37,31 @@ TIMELESS = (Status.DRAFT, Status.CANCELLED, Status.FORFEITED)
 CLAIMS_TIME = Q(status__in=[str(s) for s in ACTIVE], overlap_allowed=False)
 
 ONE_SERVICE, ONE_START, ONE_SEAT = "bookings_booking_one_service", "bookings_booking_one_start", "bookings_booking_one_seat"
+ONE_PLACE = "bookings_booking_one_place_each"
+
+
+class Side(models.TextChoices):
+    """Whose wish a change is: policies bind clients only."""
+
+    CLIENT = "client"
+    PROVIDER = "provider"
+    SYSTEM = "system"
 
 
 class BookingQuerySet(models.QuerySet):
     def active(self) -> "BookingQuerySet":
         """Bookings that claim time."""
         return self.filter(status__in=ACTIVE)
+
+    def lapsed(self, at: datetime) -> "BookingQuerySet":
+        """Holds whose time has run out; slots ignore them, the next booking attempt or the sweeper frees them."""
+        return self.filter(status=Status.HELD, hold_expires_at__lte=at)
+
+    def to_consume(self) -> "BookingQuerySet":
+        """Sessions without a time, in the order in which they are used up (rules.md §2)."""
+        return self.filter(status=Status.DRAFT, order__status=Order.Status.ACTIVE).order_by(
+            F("order__expires_at").asc(nulls_last=True), "-is_granted", "order_id", "position"
+        )
 
 
 class Booking(TenantModel):
@@ -82,12 +104,33 @@ class Booking(TenantModel):
     price_cents = models.PositiveBigIntegerField()
     tax_cents = models.PositiveBigIntegerField(default=0)
     currency = models.CharField(max_length=3)
+    attendee_name = models.CharField(max_length=255, blank=True, db_default="", help_text="Who comes, when it is not the client.")
+    is_granted = models.BooleanField(default=False, db_default=False, help_text="Given by staff on top of what was bought.")
+    allocation = models.CharField(
+        max_length=16, blank=True, db_default="", help_text="Why this practitioner: chosen, same, previous, load."
+    )
     hold_expires_at = models.DateTimeField(null=True, blank=True)
-    policy = models.JSONField(default=dict, blank=True)
+    booked_at = models.DateTimeField(null=True, blank=True, help_text="When it got its time; the grace period counts from here.")
+    status_changed_at = models.DateTimeField(null=True, blank=True)
+    policy = models.JSONField(default=dict, blank=True, help_text="The terms the client agreed to: {rules, agreed_at}.")
+    moves = models.PositiveSmallIntegerField(default=0, db_default=0, help_text="How often the client moved it.")
+    late_seconds = models.IntegerField(
+        null=True, blank=True, help_text="Seconds that were left when the client gave up a start late: moving away does not launder it."
+    )
+    free_cancellation = models.BooleanField(
+        default=False, db_default=False, help_text="The business moved it: the client may cancel for nothing."
+    )
+    fee_cents = models.PositiveBigIntegerField(default=0, db_default=0, help_text="Fees charged for late moves, cancellation or absence.")
+    consequence = models.JSONField(default=dict, blank=True, db_default={}, help_text="How it ended, in money.")
     cancelled_at = models.DateTimeField(null=True, blank=True)
     cancelled_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, related_name="+", null=True, blank=True)
     cancel_reason = models.CharField(max_length=500, blank=True)
     cancelled_late = models.BooleanField(default=False)
+    cancelled_side = models.CharField(max_length=8, choices=Side.choices, blank=True, db_default="")
+    series = TenantForeignKey(BookingSeries, models.RESTRICT, related_name="bookings", db_index=False, null=True, blank=True)
+    original_start = models.DateTimeField(null=True, blank=True, help_text="The start the series gave it: its stable key there.")
+    is_detached = models.BooleanField(default=False, db_default=False, help_text="Changed by itself, so changes of the series pass it by.")
+    offer = TenantForeignKey(WaitlistOffer, models.RESTRICT, related_name="bookings", db_index=False, null=True, blank=True)
     version = models.PositiveIntegerField(default=1)
 
     objects: ClassVar[Any] = scoped(BookingQuerySet)
@@ -100,6 +143,8 @@ class Booking(TenantModel):
             SameAccount("client", name="bookings_booking_client_account"),
             SameAccount("practitioner", name="bookings_booking_practitioner_account"),
             SameAccount("service", name="bookings_booking_service_account"),
+            SameAccount("series", name="bookings_booking_series_account"),
+            SameAccount("offer", name="bookings_booking_offer_account"),
             UniqueConstraint(fields=["order", "position"], name="bookings_booking_unique_position"),
             ExclusionConstraint(
                 name=ONE_SERVICE,
@@ -120,6 +165,13 @@ class Booking(TenantModel):
                 condition=CLAIMS_TIME,
             ),
             UniqueConstraint(fields=["practitioner", "start_time", "seat"], condition=CLAIMS_TIME, name=ONE_SEAT),
+            # One person takes one place of an occurrence; guests are named.
+            UniqueConstraint(fields=["practitioner", "start_time", "client", "attendee_name"], condition=CLAIMS_TIME, name=ONE_PLACE),
+            UniqueConstraint(
+                fields=["series", "original_start"],
+                condition=Q(series__isnull=False),
+                name="bookings_booking_one_per_occurrence",
+            ),
             # NULLs and empty ranges would escape the three constraints above.
             CheckConstraint(
                 condition=Q(status__in=[str(s) for s in TIMELESS]) | Q(start_time__isnull=False),
@@ -153,6 +205,11 @@ class Booking(TenantModel):
             Index(fields=["account", "client", "-created_at"], name="bookings_booking_by_client"),  # bookings/?client=
             # slots: busy times of a practitioner; plain columns because range operators are filters under RLS
             Index(fields=["account", "practitioner", "busy_from"], name="bookings_booking_busy", condition=Q(status__in=ACTIVE)),
+            Index(fields=["hold_expires_at"], name="bookings_booking_holds", condition=Q(status="held")),  # the sweeper
+            # sessions that wait for a time: consumption order, series, gap filling
+            Index(fields=["account", "service", "client"], name="bookings_booking_waiting", condition=Q(status="draft")),
+            Index(fields=["account", "series", "original_start"], name="bookings_booking_in_series", condition=Q(series__isnull=False)),
+            Index(fields=["account", "offer"], name="bookings_booking_by_offer", condition=Q(offer__isnull=False)),
         ]
 
     def __str__(self) -> str:

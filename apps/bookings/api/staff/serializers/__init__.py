@@ -1,0 +1,1 @@
+"""Serializers of the staff door, a module per aggregate."""

@@ -1,0 +1,1 @@
+"""Views of the staff door, a module per aggregate."""

@@ -1,0 +1,323 @@
+"""/api/customer/bookings/: what a client sees of their sessions, and may do with them."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+
+from apps.bookings.models import Status
+from apps.core.tenancy import account_scope
+from apps.orders.models import Order
+from factories.bookings import BookingFactory
+from factories.catalog import OfferingFactory
+from factories.clients import ClientFactory
+from tests.bookings.life import TUESDAY_TEN, book, everything, second_practitioner
+from tests.portal import BOOKINGS, act, become, brought, in_force, sign_in, told
+from tests.studio import MONDAY_TEN, NOW
+
+pytestmark = pytest.mark.usefixtures("_saturday")
+
+MONDAY = "from=2026-11-23&to=2026-11-24"
+ONE_DAY_HALF = {
+    "tiers": [
+        {"hours_before": 24, "fee": {"kind": "none"}, "session": "returned"},
+        {"hours_before": 0, "fee": {"kind": "percent", "value": 50}, "session": "returned"},
+    ],
+    "no_show": {"fee": {"kind": "none"}, "session": "consumed"},
+    "grace": {"minutes": 0, "if_hours_away": 0},
+}
+
+
+@pytest.fixture
+def _saturday():
+    with time_machine.travel(NOW, tick=True):
+        yield
+
+
+@pytest.fixture
+def me(studio):
+    return sign_in(become(studio))
+
+
+# -- reading
+
+
+def test_a_booking_shows_what_its_client_needs_before_acting(me, studio):
+    in_force(studio, cancellation_policy=ONE_DAY_HALF)
+    booking = book(studio)
+
+    response = me.get(f"{BOOKINGS}{booking.pk}/")
+
+    body = response.json()
+    assert response.headers["ETag"] == '"2"'
+    assert body == {
+        "id": booking.pk,
+        "account_slug": "berlin",
+        "account_name": "Berlin Studio",
+        "order": booking.order_id,
+        "practitioner": studio.practitioner.pk,
+        "practitioner_name": studio.practitioner.display_name,
+        "service": studio.service.pk,
+        "service_name": studio.service.name,
+        "position": 1,
+        "status": "confirmed",
+        "payment_status": "unpaid",
+        "start_time": "2026-11-23T09:00:00Z",
+        "end_time": "2026-11-23T10:00:00Z",
+        "timezone": "Europe/Berlin",
+        "attendee_name": "",
+        "capacity": 1,
+        "price_cents": 5000,
+        "tax_cents": 0,
+        "currency": "EUR",
+        "fee_cents": 0,
+        "version": 2,
+        "hold_expires_at": None,
+        "free_until": "2026-11-22T09:00:00Z",
+        "cancellation_policy": ONE_DAY_HALF,
+        "series": None,
+        "cancelled_at": None,
+        "cancelled_side": "",
+        "cancelled_late": False,
+        "allowed_actions": ["reschedule", "cancel"],
+        "created_at": body["created_at"],
+        "updated_at": body["updated_at"],
+    }
+    assert me.get(BOOKINGS).json()["results"] == [body]
+
+
+def test_a_session_keeps_the_terms_it_was_bought_under_and_without_any_shows_those_of_now(me, studio):
+    in_force(studio, cancellation_policy=ONE_DAY_HALF)
+    bought = studio.draft()
+    in_force(studio, cancellation_policy={})
+    with account_scope(studio.account):
+        order = Order.objects.get(pk=bought.order_id)
+    brought_over = BookingFactory(account=studio.account, order=order, client=studio.client, service=studio.service, position=2)
+
+    def terms(booking):
+        return me.get(f"{BOOKINGS}{booking.pk}/").json()["cancellation_policy"]
+
+    assert (terms(bought), terms(brought_over)) == (ONE_DAY_HALF, {})
+    in_force(studio, cancellation_policy={**ONE_DAY_HALF, "free_moves": 1})
+    assert (terms(bought), terms(brought_over)) == (ONE_DAY_HALF, {**ONE_DAY_HALF, "free_moves": 1})
+    act(me, bought, "schedule", start_time=MONDAY_TEN.isoformat())
+    assert terms(bought) == ONE_DAY_HALF
+
+
+@pytest.mark.parametrize(
+    ("status", "approval", "expected"),
+    [
+        (Status.DRAFT, False, ["schedule", "hold", "cancel"]),
+        (Status.HELD, False, ["confirm", "reschedule", "cancel"]),
+        (Status.HELD, True, ["confirm", "reschedule", "cancel"]),
+        (Status.PENDING, True, ["reschedule", "cancel"]),
+        (Status.PENDING, False, ["reschedule", "cancel"]),
+        (Status.CONFIRMED, False, ["reschedule", "cancel"]),
+        (Status.CHECKED_IN, False, []),
+        (Status.COMPLETED, False, []),
+        (Status.CANCELLED, False, []),
+        (Status.NO_SHOW, False, []),
+        (Status.FORFEITED, False, []),
+    ],
+)
+def test_allowed_actions_are_a_clients(me, studio, status, approval, expected):
+    booking = brought(studio, status, approval=approval)
+
+    assert me.get(f"{BOOKINGS}{booking.pk}/").json()["allowed_actions"] == expected
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_list_takes_a_fixed_number_of_statements(me, studio, statements, count):
+    for number in range(count):
+        book(studio, start=MONDAY_TEN + timedelta(hours=number))
+
+    with statements() as made:
+        response = me.get(BOOKINGS)
+
+    assert len(response.json()["results"]) == count
+    assert len(made()) == 4, "\n".join(sql[:120] for sql in made())  # token, clients, scope, bookings
+
+
+def test_bookings_are_filtered_and_ordered(me, studio):
+    draft, monday, tuesday = studio.draft(), book(studio), book(studio, start=TUESDAY_TEN)
+
+    def ids(query):
+        response = me.get(f"{BOOKINGS}?{query}")
+        return [row["id"] for row in response.json()["results"]] if response.status_code == 200 else response.json()["error"]
+
+    assert ids("status=confirmed&ordering=id") == [monday.pk, tuesday.pk]
+    assert ids("from=2026-11-24T00:00:00Z") == [tuesday.pk]
+    assert ids("to=2026-11-24T00:00:00Z") == [monday.pk]
+    assert ids("account=berlin&status=draft") == [draft.pk]
+    assert ids("page_size=2&ordering=created_at") == [draft.pk, monday.pk]
+    assert (ids("client=1"), ids("practitioner=1"), ids("status=nonsense")) == ("unknown_field", "unknown_field", "validation_error")
+
+
+def test_a_group_shows_its_seats_and_nobody_else(me, studio):
+    in_force(studio, capacity=3)
+    mine = book(studio)
+    stranger = ClientFactory(account=studio.account, full_name="Zoe Quill")
+    theirs = book(studio, studio.draft(client=stranger), attendee_name="Quentin Quill")
+
+    body = me.get(f"{BOOKINGS}{mine.pk}/")
+
+    assert body.json()["capacity"] == 3
+    assert b"Quill" not in body.content + me.get(BOOKINGS).content + me.get(f"/api/customer/slots/?booking={mine.pk}&{MONDAY}").content
+    assert me.get(f"{BOOKINGS}{theirs.pk}/").status_code == 404
+
+
+# -- acting
+
+
+def test_schedule_books_whoever_is_free(me, studio):
+    booking = studio.draft()
+    taken = second_practitioner(studio)
+    book(studio, studio.draft(client=studio.other_client()), practitioner=taken)
+
+    body = act(me, booking, "schedule", start_time=MONDAY_TEN.isoformat())
+
+    assert (body["status"], body["practitioner"], body["version"]) == ("confirmed", studio.practitioner.pk, 2)
+
+
+def test_schedule_keeps_to_the_seats_for_clients(me, studio):
+    in_force(studio, capacity=3, online_capacity=1)
+    book(studio, studio.draft(client=studio.other_client()))
+    booking = studio.draft()
+    wanted = {"practitioner": studio.practitioner.pk, "start_time": MONDAY_TEN.isoformat()}
+
+    assert told(me, booking, "schedule", **wanted) == (409, "slot_taken")
+    assert told(me, booking, "hold", **wanted) == (409, "slot_taken")
+    assert book(studio, booking).seat == 2  # the business may use the rest
+
+
+def test_schedule_keeps_to_the_limits_of_each_client(me, studio):
+    in_force(studio, limits={"client": {"per_day": 1}})
+    book(studio)
+    second = studio.draft()
+
+    response = me.post(f"{BOOKINGS}{second.pk}/schedule/", {"start_time": (MONDAY_TEN + timedelta(hours=2)).isoformat()})
+
+    assert (response.status_code, response.json()["error"], response.json()["rule"]) == (409, "limit_reached", "client.per_day")
+
+
+def test_a_hold_is_confirmed_in_time_only(me, studio):
+    booking, late = studio.draft(), studio.draft()
+
+    held = act(me, booking, "hold", start_time=MONDAY_TEN.isoformat())
+    assert (held["status"], held["allowed_actions"]) == ("held", ["confirm", "reschedule", "cancel"])
+    assert act(me, booking, "confirm", version=held["version"])["status"] == "confirmed"
+
+    act(me, late, "hold", start_time=TUESDAY_TEN.isoformat())
+    with time_machine.travel(NOW + timedelta(minutes=20), tick=True):
+        assert told(me, late, "confirm") == (409, "hold_expired")
+
+
+def test_what_requires_approval_becomes_a_request_that_its_client_cannot_grant(me, studio):
+    in_force(studio, requires_approval=True)
+    held, scheduled = studio.draft(), studio.draft()
+
+    act(me, held, "hold", start_time=MONDAY_TEN.isoformat())
+    assert act(me, held, "confirm")["status"] == "pending"
+    assert act(me, scheduled, "schedule", start_time=TUESDAY_TEN.isoformat())["status"] == "pending"
+
+    for booking in (held, scheduled):
+        refused = act(me, booking, "confirm", status=409)
+        assert (refused["error"], refused["allowed_actions"]) == ("invalid_transition", ["reschedule", "cancel"])
+
+
+def test_a_move_is_quoted_and_costs_what_the_terms_say(me, studio):
+    in_force(studio, cancellation_policy=ONE_DAY_HALF)
+    booking = book(studio)
+    wanted = {"start_time": TUESDAY_TEN.isoformat()}
+
+    early = act(me, booking, "reschedule/quote", **wanted)
+    assert (early["fee_cents"], early["late"], early["practitioner"]) == (0, False, studio.practitioner.pk)
+
+    with time_machine.travel(MONDAY_TEN - timedelta(hours=2), tick=True):
+        late = act(me, booking, "reschedule/quote", **wanted)
+        assert (late["fee_cents"], late["late"]) == (2500, True)
+        stale = act(me, booking, "reschedule", status=409, quote=early["token"], **wanted)
+        assert (stale["error"], stale["quote"]["fee_cents"]) == ("quote_stale", 2500)
+        moved = act(me, booking, "reschedule", quote=late["token"], version=2, **wanted)
+    assert (moved["start_time"], moved["fee_cents"], moved["version"], moved["status"]) == ("2026-11-24T09:00:00Z", 2500, 3, "confirmed")
+
+
+def test_a_cancellation_is_quoted_and_costs_what_the_terms_say(me, studio):
+    in_force(studio, cancellation_policy=ONE_DAY_HALF)
+    booking = book(studio)
+
+    with time_machine.travel(MONDAY_TEN - timedelta(hours=2), tick=True):
+        quote = act(me, booking, "cancel/quote")
+        assert (quote["fee_cents"], quote["late"], quote["tier"]) == (2500, True, {"why": "tier", "hours_before": 0})
+        body = act(me, booking, "cancel", quote=quote["token"], reason="ill")
+
+    assert (body["status"], body["cancelled_side"], body["cancelled_late"], body["fee_cents"]) == ("cancelled", "client", True, 2500)
+    with account_scope(studio.account):
+        assert Order.objects.get(pk=booking.order_id).total_amount_cents == 2500
+
+
+def test_an_older_version_is_refused(me, studio):
+    booking = book(studio)
+
+    for refused in (
+        me.post(f"{BOOKINGS}{booking.pk}/cancel/", {"version": 1}),
+        me.post(f"{BOOKINGS}{booking.pk}/cancel/", {}, headers={"If-Match": '"1"'}),
+    ):
+        assert (refused.status_code, refused.json()["error"], refused.json()["version"]) == (412, "stale_version", 2)
+    assert act(me, booking, "cancel", headers={"If-Match": '"2"'})["version"] == 3
+
+
+@pytest.mark.parametrize("action", ["schedule", "hold", "confirm", "reschedule", "reschedule/quote", "cancel", "cancel/quote"])
+@pytest.mark.parametrize("key", ["override", "waive", "by", "client", "price_cents", "expires_at", "minutes", "anybody", "in_series", "at"])
+def test_a_client_cannot_bend_the_rules(me, studio, action, key):
+    booking, before = studio.draft(), everything(studio)
+
+    response = me.post(f"{BOOKINGS}{booking.pk}/{action}/", {"start_time": MONDAY_TEN.isoformat(), key: True})
+
+    assert (response.status_code, response.json()["error"]) == (400, "unknown_field")
+    assert key in response.json()["fields"]
+    assert everything(studio) == before
+
+
+@pytest.mark.parametrize("action", ["check-in", "complete", "no-show", "undo-no-show", "decline", "release", "forfeit", "no-show/quote"])
+def test_what_staff_do_has_no_address_here(me, studio, action):
+    booking = book(studio)
+
+    assert me.post(f"{BOOKINGS}{booking.pk}/{action}/").status_code == 404
+    assert me.patch(f"{BOOKINGS}{booking.pk}/", {"status": "completed"}).status_code == 405
+    assert me.delete(f"{BOOKINGS}{booking.pk}/").status_code == 405
+    assert me.post(BOOKINGS, {}).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "start_time"),
+        ({"start_time": "2026-11-23T10:00:00"}, "start_time"),
+        ({"start_time": None}, "start_time"),
+        ({"start_time": MONDAY_TEN.isoformat(), "practitioner": 2**62}, "practitioner"),
+        ({"start_time": MONDAY_TEN.isoformat(), "practitioner": "abc"}, "practitioner"),
+        ({"start_time": MONDAY_TEN.isoformat(), "version": 0}, "version"),
+        ({"start_time": MONDAY_TEN.isoformat(), "attendee_name": "x" * 256}, "attendee_name"),
+    ],
+)
+def test_schedule_refuses_what_cannot_be(me, studio, body, field):
+    booking = studio.draft()
+
+    response = me.post(f"{BOOKINGS}{booking.pk}/schedule/", body)
+
+    assert (response.status_code, response.json()["error"], list(response.json()["fields"])) == (400, "validation_error", [field])
+
+
+def test_a_practitioner_of_the_persons_other_account_does_not_exist_for_this_booking(me, studio, other_account):
+    """Both accounts are in reach, but a booking knows its own only."""
+    with account_scope(studio.account):
+        customer = studio.client.customer
+    ClientFactory(account=other_account, customer=customer)
+    foreign = OfferingFactory(account=other_account).practitioner
+    booking, moved = studio.draft(), book(studio)
+
+    for row, action in ((booking, "schedule"), (booking, "hold"), (moved, "reschedule")):
+        response = me.post(f"{BOOKINGS}{row.pk}/{action}/", {"practitioner": foreign.pk, "start_time": TUESDAY_TEN.isoformat()})
+        assert response.status_code == 400
+        assert response.json()["fields"] == {"practitioner": [f'Invalid pk "{foreign.pk}" - object does not exist.']}
