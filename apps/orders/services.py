@@ -4,22 +4,35 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from django.db.models import Max
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import BigIntegerField, F, Max, QuerySet
 
+from apps.core.compiled import InParam, Param, run
+from apps.core.errors import NotFound
 from apps.core.events import emit
+from apps.core.tenancy import current_account_id
 from apps.orders.models import SPENT, Order, OrderLine
 from apps.orders.validity import expires_at, moved_by_days
 
 
 def lock_order(order_id: int) -> Order:
     """The order, locked until the transaction ends (lock order: practitioner → client → order → booking)."""
-    return lock_orders([order_id])[order_id]
+    found = lock_orders([order_id])
+    if not found:
+        raise NotFound
+    return found[order_id]
 
 
 def lock_orders(order_ids: Iterable[int]) -> dict[int, Order]:
     """Several orders, locked by id."""
-    found = Order.objects.select_for_update(of=("self",), no_key=True).select_related("account").filter(pk__in=set(order_ids))
-    return {order.pk: order for order in found.order_by("pk")}
+    found = run("orders.lock", _orders, {"account": current_account_id(), "ids": sorted(set(order_ids))})
+    return {order.pk: order for order in found}
+
+
+def _orders() -> QuerySet:
+    mine = Order._base_manager.filter(account_id=Param("account", BigIntegerField()))
+    wanted = mine.filter(InParam(F("pk"), Param("ids", ArrayField(BigIntegerField()))))
+    return wanted.select_for_update(of=("self",), no_key=True).select_related("account").order_by("pk")
 
 
 def add_line(order: Order, *, kind: str, description: str, amount_cents: int) -> OrderLine:

@@ -25,7 +25,9 @@ def draft(studio, client=None, **what):
 def join(studio, booking=None, start=MONDAY_TEN, action=schedule_booking, **options):
     booking = booking or draft(studio)
     with account_scope(studio.account), transaction.atomic():
-        return action(booking, **{"practitioner": studio.practitioner, "start_time": start, "at": NOW, **options})
+        joined = action(booking, **{"practitioner": studio.practitioner, "start_time": start, "at": NOW, **options})
+        assert joined.client  # read inside the scope: tests name the person
+    return joined
 
 
 def run(studio, service, start=MONDAY_TEN, **options):

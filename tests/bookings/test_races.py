@@ -143,9 +143,9 @@ def orders_over_the_same_starts(orders=20, *, in_order=True):
 
     def all_six(sale):
         shuffled = random.Random(sale.order.pk).sample(starts, 6)
-        wanted = list(zip(sale.bookings, shuffled, strict=True))
-        if in_order:
-            wanted.sort(key=lambda pair: pair[1])
+        wanted = sorted(zip(sale.bookings, shuffled, strict=True), key=lambda pair: pair[1])
+        if not in_order and sales.index(sale) % 2:
+            wanted.reverse()  # head-on
 
         def call():
             for booking, start in wanted:

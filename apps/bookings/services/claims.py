@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db.models import Exists, OuterRef
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import BigIntegerField, DateTimeField, Exists, F, OuterRef, QuerySet
 
 from apps.accounts.selectors import setting
 from apps.bookings.errors import (
@@ -21,9 +22,11 @@ from apps.bookings.explain import explain
 from apps.bookings.models import ONE_PLACE, ONE_SEAT, ONE_SERVICE, ONE_START, Booking, Side, Status
 from apps.bookings.slots import Diary, Offer, Terms, nearest_starts, open_diary
 from apps.catalog.models import Practitioner, Service
+from apps.core.compiled import InParam, Param, run
 from apps.core.db import constraint_error
-from apps.core.errors import Invalid, InvalidTransition, StaleVersion
+from apps.core.errors import Invalid, InvalidTransition, NotFound, StaleVersion
 from apps.core.events import emit
+from apps.core.tenancy import current_account_id
 from apps.orders.models import Order
 from apps.scheduling.hours import from_epoch, to_epoch
 
@@ -84,22 +87,36 @@ def lock_practitioners(practitioner_ids: Iterable[int], at: datetime) -> dict[in
     Returns {id: whether holds have lapsed there}. Raises Invalid for an id that does not exist in this account.
     """
     wanted = sorted(set(practitioner_ids))
-    lapsed = Exists(Booking.objects.lapsed(at).filter(practitioner_id=OuterRef("pk")))
-    locked = Practitioner.objects.select_for_update(no_key=True).filter(pk__in=wanted).order_by("pk")
-    found = dict(locked.values_list("pk", lapsed))
+    found = dict(run("bookings.lock_practitioners", _practitioners, {"account": current_account_id(), "ids": wanted, "at": at}))
     for missing in set(wanted) - found.keys():
         raise Invalid(fields={"practitioner": [f'Invalid pk "{missing}" - object does not exist.']})
     return found
 
 
+def _practitioners() -> QuerySet:
+    lapsed = Booking._base_manager.filter(
+        status=Status.HELD, hold_expires_at__lte=Param("at", DateTimeField()), practitioner_id=OuterRef("pk")
+    )
+    mine = Practitioner._base_manager.filter(account_id=Param("account", BigIntegerField()))
+    wanted = mine.filter(InParam(F("pk"), Param("ids", ArrayField(BigIntegerField()))))
+    return wanted.select_for_update(no_key=True, of=("self",)).order_by("pk").values_list("pk", Exists(lapsed))
+
+
 def lock_booking(booking_id: int, order: Order) -> Booking:
     """The session of a locked order, locked; with its account and service, and the very ``order`` object."""
-    rows = Booking.objects.select_for_update(of=("self",), no_key=True).select_related("account", "service", "client")
-    booking = rows.get(pk=booking_id)
+    found: list[Booking] = run("bookings.lock_booking", _booking, {"account": order.account_id, "booking": booking_id})
+    if not found:
+        raise NotFound
+    booking = found[0]
     if booking.order_id != order.pk:  # transferred between reading and locking
         raise StaleVersion(version=booking.version)
     booking.order = order
     return booking
+
+
+def _booking() -> QuerySet:
+    rows = Booking._base_manager.select_for_update(of=("self",), no_key=True).select_related("account", "service")
+    return rows.filter(account_id=Param("account", BigIntegerField()), pk=Param("booking", BigIntegerField()))
 
 
 def lock_limits(service: Service) -> None:

@@ -156,17 +156,32 @@ class Door(GenericViewSet):
 
     def get_object(self) -> Any:
         pk = valid_pk(self.model, self.kwargs[self.lookup_url_kwarg or self.lookup_field])
-        found = self.get_queryset().filter(pk=pk).first()
-        if found is None:
+        found = self._of_row(pk, "object", lambda rows: rows)
+        if not found:
             raise NotFound
-        return found
+        return found[0]
 
     def represent(self, pk: Any, serializer_class: Any = None) -> dict[str, Any]:
         """The resource as this door shows it; 404 when it is not among the rows in reach."""
-        rows = reading.represent(serializer_class or self.serializer_class, self.get_queryset().filter(pk=pk))
-        if not rows:
+        serializer_class = serializer_class or self.serializer_class
+        plan = reading.plan_of(serializer_class)
+        found = self._of_row(pk, serializer_class, lambda rows: rows.values_list(*plan.columns))
+        if not found:
             raise NotFound
-        return rows[0]
+        return reading.shape_rows(plan, found)[0]
+
+    def _of_row(self, pk: Any, what: Any, select: Callable[[QuerySet], QuerySet]) -> list[Any]:
+        """``select`` of the one row in reach with this key, or nothing. The SQL is kept unless the view narrows per request."""
+        account_id = current_account_id()
+        if account_id is None or type(self).narrow_for_request is not Door.narrow_for_request:
+            return list(select(self.get_queryset().filter(pk=pk))[:1])
+        key = self.model._meta.pk
+
+        def build() -> QuerySet:
+            with scope(account=compiled.Param("account_id", models.BigIntegerField())):
+                return select(self.narrow(self.model.objects.all()).filter(pk=compiled.Param("pk", key))).order_by("pk")  # type: ignore[attr-defined]
+
+        return compiled.run(("row", type(self), self.model, what), build, {"account_id": account_id, "pk": pk})
 
     def validated(self, serializer_class: Any, request: Request) -> dict[str, Any]:
         """Validated input of an action."""

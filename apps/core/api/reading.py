@@ -13,12 +13,15 @@ from typing import Any, ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import QuerySet
+from django_scopes import scope
 from phonenumber_field.modelfields import PhoneNumberField
 from rest_framework import serializers
 from rest_framework.validators import UniqueValidator
 
 from apps.core.api.fields import DayField, InstantField, PhoneField, StrictIntegerField, WallTimeField
 from apps.core.compiled import InParam, Param, run
+from apps.core.models import TenantModel
+from apps.core.tenancy import current_account_id
 
 
 class Computed(serializers.Field):
@@ -173,7 +176,11 @@ def _children_of(children: Children, ids: list[Any]) -> list[Any]:
 def represent(serializer_class: type["ResourceSerializer"], queryset: QuerySet) -> list[dict[str, Any]]:
     """The rows of a queryset as the serializer shows them."""
     plan = plan_of(serializer_class)
-    rows = list(queryset.values_list(*plan.columns))
+    return shape_rows(plan, list(queryset.values_list(*plan.columns)))
+
+
+def shape_rows(plan: Plan, rows: list[Any]) -> list[dict[str, Any]]:
+    """Rows of the plan's columns as dicts, nested lists included."""
     return finish_rows(plan, [plan.shape(row) for row in rows], [row[0] for row in rows])
 
 
@@ -259,7 +266,18 @@ class ScopedRelatedField(serializers.PrimaryKeyRelatedField):
                 self.fail("does_not_exist", pk_value=data)
         except ValueError:
             self.fail("incorrect_type", data_type=type(data).__name__)
-        return super().to_internal_value(data)
+        model, account_id = self.get_queryset().model, current_account_id()
+        if account_id is None or type(self).get_queryset is not ScopedRelatedField.get_queryset or not issubclass(model, TenantModel):
+            return super().to_internal_value(data)
+
+        def build() -> QuerySet:
+            with scope(account=Param("account_id", models.BigIntegerField())):
+                return model.objects.filter(pk=Param("pk", models.BigIntegerField()))
+
+        found = run(("related", model), build, {"account_id": account_id, "pk": int(data)})
+        if not found:
+            self.fail("does_not_exist", pk_value=data)
+        return found[0]
 
 
 class InputSerializer(serializers.Serializer):
