@@ -35,11 +35,15 @@ class Consequence:
             return half_up(price_cents * int(self.fee["value"]), 100)
         return int(self.fee["value"]) if self.fee["kind"] == "fixed" else 0
 
+    def price_of_moving(self, price_cents: int) -> int:
+        """What giving up a start costs when the session is kept for another: where it would be used up for no fee, all of its price."""
+        return price_cents if self.session == CONSUMED and self.fee["kind"] == "none" else self.fee_cents(price_cents)
+
 
 FREE = Consequence(NO_FEE, RETURNED, "free")
 BY_PROVIDER = Consequence(NO_FEE, RETURNED, "provider")
 WAIVED = Consequence(NO_FEE, RETURNED, "waived")
-# Later than the last tier: the session is used up, which is what its price pays for.
+# Later than the last tier, or after the start: the session is used up, which is what its price pays for.
 BEYOND_TIERS = Consequence(NO_FEE, CONSUMED, "beyond_tiers")
 
 
@@ -47,6 +51,8 @@ def of_cancelling(
     rules: Mapping[str, Any], *, start: datetime, booked_at: datetime | None, at: datetime, late_seconds: int | None = None
 ) -> Consequence:
     """The tier that applies when the client gives up ``start`` at ``at``; at exactly the cut-off the better one.
+
+    After the start there is nothing left to give up: without tiers, too, the session is used up.
 
     ``late_seconds`` is what was left when an earlier start was given up late: moving a session does not launder that.
     """
@@ -96,7 +102,7 @@ def free_until(
 
 def _tier(rules: Mapping[str, Any], left: int) -> Consequence:
     tiers = _sorted(rules)
-    if not tiers:
+    if not tiers and left >= 0:
         return FREE
     for tier in tiers:
         if left >= tier["hours_before"] * 3600:

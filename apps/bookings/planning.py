@@ -72,7 +72,7 @@ class Validity:
         zone = ZoneInfo(self.account.timezone)
         day = start.astimezone(zone).date()
         paused = (p.first_day <= day and (p.last_day is None or p.last_day >= day) for p in self.pauses.get(order.pk, ()))
-        if order.status == Order.Status.PAUSED or (order.order_type == Order.Type.PACKAGE and any(paused)):
+        if order.order_type == Order.Type.PACKAGE and any(paused):  # paused today is no matter for a start after the pause
             return PAUSED
         end = order.expires_at
         expiry = order.package_metadata.get("expiry") or {}

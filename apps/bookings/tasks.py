@@ -37,15 +37,38 @@ def working_for(account_id: int, name: str) -> Iterator[None]:
         yield
 
 
+class Apart:
+    """Work that is done piece by piece: one that fails keeps none of the others waiting, and the run says so at its end by failing, too.
+
+    ``with apart("hold 7"): …`` around each piece, in a transaction of its own inside, and ``apart.tell()`` at the end.
+    """
+
+    def __init__(self) -> None:
+        self.failed: Exception | None = None
+
+    @contextmanager
+    def __call__(self, piece: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            logger.exception("%s could not be done; the run goes on with the others", piece)
+            self.failed = error
+
+    def tell(self) -> None:
+        """Raise what has failed last."""
+        if self.failed is not None:
+            raise self.failed
+
+
 @jobs.periodic(cron="* * * * *")
 @jobs.task(name="bookings.release_lapsed_holds", queue="core", queueing_lock="bookings.release_lapsed_holds")
 def release_lapsed_holds(timestamp: int) -> int:
     """Give back the holds whose time has run out; returns how many. What somebody confirms at this moment is left alone."""
-    at, released = timezone.now(), 0
+    at, released, apart = timezone.now(), 0, Apart()
     with platform_scope("lapsed holds"):
         lapsed = list(Booking.objects.lapsed(at).order_by("account_id", "pk").values_list("account_id", "pk")[:BATCH])
     for account_id, booking_id in lapsed:
-        with working_for(account_id, "holds"):
+        with apart(f"hold {booking_id}"), working_for(account_id, "holds"):
             found = Booking.objects.filter(pk=booking_id).first()
             if found is None:
                 continue
@@ -53,6 +76,7 @@ def release_lapsed_holds(timestamp: int) -> int:
             if booking.status == Status.HELD and booking.hold_expires_at is not None and booking.hold_expires_at <= at:
                 release_hold(booking, at=at, why="lapsed")
                 released += 1
+    apart.tell()
     return released
 
 
@@ -60,7 +84,7 @@ def release_lapsed_holds(timestamp: int) -> int:
 @jobs.task(name="bookings.close_past_sessions", queue="core", queueing_lock="bookings.close_past_sessions")
 def close_past_sessions(timestamp: int) -> int:
     """Complete, or mark as no-show, what nobody has closed 24 hours after its end, where the account has chosen so; returns how many."""
-    at, closed = timezone.now(), 0
+    at, closed, apart = timezone.now(), 0, Apart()
     with platform_scope("sessions that nobody has closed"):
         chosen = list(Account.objects.filter(status=Account.Status.ACTIVE, settings__has_key="after_session").values_list("pk", flat=True))
     for account_id in chosen:
@@ -69,7 +93,10 @@ def close_past_sessions(timestamp: int) -> int:
             states = {"complete": [Status.CONFIRMED, Status.CHECKED_IN], "no_show": [Status.CONFIRMED]}.get(wanted, [])
             past = Booking.objects.filter(status__in=states, start_time__lt=at, end_time__lte=at - CLOSED_AFTER)
             ids = list(past.order_by("start_time", "pk").values_list("pk", flat=True)[:BATCH])
-        closed += sum(_close(account_id, booking_id, wanted, at) for booking_id in ids)
+        for booking_id in ids:
+            with apart(f"session {booking_id}"):
+                closed += _close(account_id, booking_id, wanted, at)
+    apart.tell()
     return closed
 
 
@@ -80,10 +107,11 @@ def end_series(timestamp: int) -> int:
     with platform_scope("accounts with series"):
         active = BookingSeries.objects.filter(status=BookingSeries.Status.ACTIVE).order_by("account_id")
         accounts = list(active.values_list("account_id", flat=True).distinct())
-    ended = 0
+    ended, apart = 0, Apart()
     for account_id in accounts:
-        with working_for(account_id, "series"):
+        with apart(f"the series of account {account_id}"), working_for(account_id, "series"):
             ended += end_finished_series(timezone.now())
+    apart.tell()
     return ended
 
 
@@ -129,7 +157,7 @@ def decide_minimums(timestamp: int) -> int:
 
     What does not fit into one run's batch is found again by the next.
     """
-    at, decided = timezone.now(), 0
+    at, decided, apart = timezone.now(), 0, Apart()
     with platform_scope("occurrences below their minimum"):
         concerned = Service.objects.filter(min_attendees__gt=1, account__status=Account.Status.ACTIVE)
         accounts = list(concerned.order_by("account_id").values_list("account_id", flat=True).distinct())
@@ -137,7 +165,10 @@ def decide_minimums(timestamp: int) -> int:
         with working_for(account_id, "minimums"):
             account = Account.objects.get(pk=account_id)
             due = undecided(account, at)[:BATCH]
-        decided += sum(_decide(account, one, at) for one in due)
+        for one in due:
+            with apart(f"the occurrence of service {one.service} at {one.start_time}"):
+                decided += _decide(account, one, at)
+    apart.tell()
     return decided
 
 

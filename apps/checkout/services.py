@@ -11,6 +11,7 @@ from simple_history.utils import bulk_create_with_history
 from apps.accounts.models import Account
 from apps.accounts.selectors import setting
 from apps.bookings.models import Booking
+from apps.bookings.services.claims import lock_practitioners
 from apps.bookings.services.scheduling import schedule_booking
 from apps.bookings.slots import offers_of
 from apps.catalog.models import Practitioner, Service
@@ -65,6 +66,8 @@ def sell(
         raise Invalid(fields={"package": ["Send either a package or a service."]})
     if start_time is not None and practitioner is None:
         raise Invalid(fields={"practitioner": ["A start time needs a practitioner."]})
+    if start_time is not None and practitioner is not None:
+        lock_practitioners([practitioner.pk], at)  # before the series of order numbers: whoever sells an offer has both, in this order
     plan = _plan(package, service, practitioner, quantity)
     order = _place(account, client, package, service, plan, placed_by, at)
     bookings = _draft(order, plan, at)

@@ -11,7 +11,7 @@ from apps.bookings.errors import OfferClosed
 from apps.bookings.matching import wanted_openings
 from apps.bookings.models import WaitlistEntry, WaitlistOffer
 from apps.bookings.services.waiting import expire_entry, lapse_offer
-from apps.bookings.tasks import working_for
+from apps.bookings.tasks import Apart, working_for
 from apps.checkout.waitlist import offer_freed_time, settle_offers_at
 from apps.core import jobs
 from apps.core.tenancy import platform_scope
@@ -39,37 +39,43 @@ def sweep_waitlists(timestamp: int) -> int:
 @jobs.task(name="waitlist.sweep_account", queue="core")
 def sweep_account(account_id: int) -> None:
     """Close what has run out, then offer time that nobody has announced: new hours, more seats, quiet hours that are over."""
-    at = timezone.now()
-    _lapse_overdue(account_id, at)
-    _expire_entries(account_id, at)
-    _offer_openings(account_id, at)
+    at, apart = timezone.now(), Apart()
+    _lapse_overdue(account_id, at, apart)
+    _expire_entries(account_id, at, apart)
+    _offer_openings(account_id, at, apart)
+    apart.tell()
 
 
-def _lapse_overdue(account_id: int, at: datetime) -> None:
+def _lapse_overdue(account_id: int, at: datetime, apart: Apart) -> None:
     with working_for(account_id, JOB):
         overdue = WaitlistOffer.objects.filter(status=WaitlistOffer.Status.OPEN, expires_at__lte=at).order_by("expires_at", "pk")
         ids = list(overdue.values_list("pk", flat=True)[:BATCH])
     for offer_id in ids:
-        try:
-            with working_for(account_id, JOB):
-                lapse_offer(WaitlistOffer.objects.get(pk=offer_id), at=at)
-        except OfferClosed:  # answered at this moment, or its session was confirmed by hand
-            logger.info("waitlist offer %s did not lapse", offer_id)
-            with working_for(account_id, JOB):
-                offer = WaitlistOffer.objects.get(pk=offer_id)
-                settle_offers_at(offer.practitioner_id, offer.start_time, at=at)
+        with apart(f"waitlist offer {offer_id}"):
+            _lapse(account_id, offer_id, at)
 
 
-def _expire_entries(account_id: int, at: datetime) -> None:
+def _lapse(account_id: int, offer_id: int, at: datetime) -> None:
+    try:
+        with working_for(account_id, JOB):
+            lapse_offer(WaitlistOffer.objects.get(pk=offer_id), at=at)
+    except OfferClosed:  # answered at this moment, or its session was confirmed by hand
+        logger.info("waitlist offer %s did not lapse", offer_id)
+        with working_for(account_id, JOB):
+            offer = WaitlistOffer.objects.get(pk=offer_id)
+            settle_offers_at(offer.practitioner_id, offer.start_time, at=at)
+
+
+def _expire_entries(account_id: int, at: datetime, apart: Apart) -> None:
     with working_for(account_id, JOB):
         past = WaitlistEntry.objects.filter(status__in=UNENDED, expires_at__lte=at).order_by("expires_at", "pk")
         ids = list(past.values_list("pk", flat=True)[:BATCH])
     for entry_id in ids:
-        with working_for(account_id, JOB):
+        with apart(f"waitlist entry {entry_id}"), working_for(account_id, JOB):
             expire_entry(WaitlistEntry.objects.get(pk=entry_id), at=at)
 
 
-def _offer_openings(account_id: int, at: datetime) -> None:
+def _offer_openings(account_id: int, at: datetime, apart: Apart) -> None:
     with working_for(account_id, JOB):
         account = Account.objects.get(pk=account_id)
         if setting(account, "waitlist_mode") == "off":
@@ -77,10 +83,11 @@ def _offer_openings(account_id: int, at: datetime) -> None:
         waiting = WaitlistEntry.objects.filter(status=WaitlistEntry.Status.WAITING, expires_at__gt=at)
         services = list(waiting.order_by("service_id").values_list("service_id", flat=True).distinct())
     for service_id in services:
-        with working_for(account_id, JOB):
+        openings = []
+        with apart(f"the openings of service {service_id}"), working_for(account_id, JOB):
             openings = wanted_openings(account, service_id, at=at, limit=OPENINGS)
         for opening in openings:
-            with working_for(account_id, JOB):
+            with apart(f"the opening of service {service_id} at {opening.start_time}"), working_for(account_id, JOB):
                 offer_freed_time(
                     account=account,
                     service_id=service_id,

@@ -44,6 +44,8 @@ logger = logging.getLogger(__name__)
 
 SALT = "checkout.waitlist_offer"
 LIFETIME = timedelta(minutes=60)
+BOOKED = (Status.PENDING, Status.CONFIRMED, Status.CHECKED_IN, Status.COMPLETED, Status.NO_SHOW)
+"""Sessions that somebody has taken, perhaps long before the offer hears of it."""
 ROUND = 10
 """So many clients are asked by one broadcast, and tried for one opening."""
 
@@ -73,6 +75,7 @@ def offer_time(
 def _hold(entry: WaitlistEntry, practitioner: Practitioner, start_time: datetime, placed_by: User | None, at: datetime) -> WaitlistOffer:
     _require_waiting(entry)
     expires_at = _answer_until(entry, start_time, at)
+    lock_practitioners([practitioner.pk], at)  # before anything is sold, as everybody does
     sessions, order = _sessions_for(entry, practitioner, start_time, placed_by, at)
     for number, session in enumerate(sessions, start=1):
         sessions[number - 1] = hold_booking(
@@ -209,7 +212,7 @@ def _refuse_unanswerable(offer: WaitlistOffer, at: datetime, *, late: bool) -> N
 
 def _confirm(sessions: list[Booking], needed: int, at: datetime) -> None:
     """Confirm what is held; sessions that somebody has confirmed by hand already stay as they are."""
-    live = [session for session in sessions if session.status in (Status.HELD, Status.PENDING, Status.CONFIRMED, Status.CHECKED_IN)]
+    live = [session for session in sessions if session.status in (Status.HELD, *BOOKED)]
     if len(live) < needed:
         raise OfferClosed("The time of this offer is not held any more.")
     for session in live:
@@ -222,6 +225,7 @@ def _confirm(sessions: list[Booking], needed: int, at: datetime) -> None:
 
 def _book(offer: WaitlistOffer, placed_by: User | None, at: datetime) -> tuple[list[Booking], Order | None]:
     """Book the start of a broadcast for the first who says yes."""
+    lock_practitioners([offer.practitioner_id], at)  # before anything is sold, as everybody does
     sessions, order = _sessions_for(offer.entry, offer.practitioner, offer.start_time, placed_by, at)
     wanted: dict[str, Any] = {"practitioner": offer.practitioner, "start_time": offer.start_time, "by": Side.SYSTEM, "at": at}
     numbered = enumerate(sessions, start=1)
@@ -282,8 +286,7 @@ def offer_freed_time(
     mode = setting(account, "waitlist_mode")
     if mode == "off":
         return []
-    if mode == Mode.BROADCAST:
-        lock_practitioners([practitioner_id], at)
+    lock_practitioners([practitioner_id], at)
     opening = opening_at(account, service_id, practitioner_id, start_time, at)
     if opening is None or _broadcast_at(service_id, practitioner_id, start_time).exists():
         return []
@@ -347,7 +350,7 @@ def settle_offers_at(practitioner_id: int, start_time: datetime, *, at: datetime
             continue
         try:
             with transaction.atomic():
-                if states & {Status.PENDING, Status.CONFIRMED, Status.CHECKED_IN}:
+                if states & set(BOOKED):
                     _accept(offer, Payment.Method.CASH, None, at, by_hand=True)
                 elif offer.expires_at <= at:
                     lapse_offer(offer, at=at)

@@ -49,6 +49,7 @@ def errors_page() -> str:
         'Every error has one shape: `{"error", "message", "fields"?, "request_id", …}`. `error` is stable, `message` is for a person.\n\n'
     )
     from_framework = [
+        ("`bad_request`", "400", "Refused before anything was read, for example an unknown Host."),
         ("`malformed_json`", "400", "The body is not JSON, or nested too deep."),
         ("`not_authenticated`", "401", "No token, or one that is not valid."),
         ("`method_not_allowed`", "405", "The address does not know this method."),

@@ -72,8 +72,10 @@ def test_the_order_in_which_tiers_are_written_does_not_matter():
         assert cancel(shuffled, at=START - timedelta(hours=hours)) == cancel(THREE, at=START - timedelta(hours=hours))
 
 
-def test_without_tiers_everything_is_free():
+def test_without_tiers_everything_is_free_until_the_start():
     assert cancel({}, at=START - SECOND).why == "free"
+    assert cancel({}, at=START).why == "free"
+    assert cancel({}, at=START + SECOND).why == "beyond_tiers"
     assert free_until({}, start=START, booked_at=None) == START
 
 

@@ -13,7 +13,7 @@ from apps.bookings.services.endings import (
     quote_no_show,
 )
 from apps.bookings.services.scheduling import reschedule_booking
-from apps.core.errors import Invalid
+from apps.core.errors import Invalid, InvalidTransition
 from apps.core.models import Event
 from apps.core.tenancy import account_scope
 from apps.orders.models import Order
@@ -40,7 +40,7 @@ def policy(kind="none", value=None, session="returned", no_show=None):
 def cancelled(studio, booking, **options):
     """Cancel, and hold the commit to its quote."""
     wanted = {"by": "client", "at": LATE, **options}
-    asked = {name: wanted[name] for name in ("by", "at", "waive") if name in wanted}
+    asked = {name: wanted[name] for name in ("by", "at", "waive", "void") if name in wanted}
     return _quoted(studio, booking, quote_cancellation, cancel_booking, asked, wanted)
 
 
@@ -149,7 +149,7 @@ def test_an_order_is_completed_when_no_session_is_left_and_cancelled_when_all_we
     do(studio, complete_booking, book(studio, done.bookings[1], TUESDAY_TEN), at=TUESDAY_TEN)
     assert money(studio, done.order)["status"] == "completed"
     for booking in given_up.bookings:
-        do(studio, cancel_booking, booking)
+        do(studio, cancel_booking, booking, void=True)
     assert money(studio, given_up.order)["status"] == "cancelled"
     with account_scope(studio.account):
         kinds = [e.type for e in _order_events(given_up.order)]
@@ -271,7 +271,9 @@ def test_a_cancelled_draft_is_void_and_its_price_comes_off(studio):
     sale = studio.sell()
     pay(studio, sale)
 
-    row, quote = cancelled(studio, sale.bookings[0])
+    with pytest.raises(InvalidTransition):  # the second of two clicks
+        do(studio, cancel_booking, sale.bookings[0])
+    row, quote = cancelled(studio, sale.bookings[0], void=True)
 
     sums = money(studio, sale.order)
     assert (row.status, row.start_time) == ("cancelled", None)
@@ -319,7 +321,7 @@ def test_of_a_transferred_session_the_payer_gets_the_money_and_the_holder_the_fe
     drafts = [row_of(studio, b) for b in sale.bookings[:2]]
 
     do(studio, cancel_booking, book(studio, drafts[0]), at=LATE)
-    do(studio, cancel_booking, drafts[1])
+    do(studio, cancel_booking, drafts[1], void=True)
 
     own, payer = money(studio, child), money(studio, sale.order)
     assert own["lines"] == [("fee", 4000 - 3334)]

@@ -196,12 +196,13 @@ class Life(RuleBasedStateMachine):
     def cancel(self, which: int, by: str) -> None:
         _, session, booking = self.pick(which, "held", "pending", "confirmed")
         allowed = session.status in ("draft", "held", "pending", "confirmed")
-        if self.happens(None if allowed else InvalidTransition, cancel_booking, booking, by=by):
-            self._gives_up(session)
+        if self.happens(None if allowed else InvalidTransition, cancel_booking, booking, by=by, void=True):
+            begun = session.status == "confirmed" and session.start is not None and self.world.now > session.start
+            self._gives_up(session, used_up=begun and by == "client")
 
-    def _gives_up(self, session: Session) -> None:
-        """A package's session comes back; a single one, and a draft, is over."""
-        if session.single or session.status == "draft":
+    def _gives_up(self, session: Session, *, used_up: bool = False) -> None:
+        """A package's session comes back, unless a client gives it up after its start; a single one, and a draft, is over."""
+        if session.single or session.status == "draft" or used_up:
             session.status, session.expires = "cancelled", None
             session.version += 1
         else:

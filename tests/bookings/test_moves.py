@@ -6,11 +6,12 @@ import pytest
 
 from apps.bookings.errors import LimitReached, NoticeTooShort, OutsideHours, SlotTaken, TooLate
 from apps.bookings.models import Booking
-from apps.bookings.services.endings import cancel_booking
+from apps.bookings.services.endings import cancel_booking, quote_cancellation
+from apps.bookings.services.packages import grant_sessions
 from apps.bookings.services.scheduling import Override, quote_reschedule, reschedule_booking
 from apps.core.errors import Invalid, StaleVersion
 from apps.core.tenancy import account_scope
-from tests.bookings.life import SOON, TUESDAY_TEN, book, bring, broken, do, events_of, everything, money, row_of, second_practitioner
+from tests.bookings.life import SOON, TUESDAY_TEN, book, bring, broken, do, events_of, everything, money, pay, row_of, second_practitioner
 from tests.studio import MONDAY_TEN, NOW
 
 HOUR = timedelta(hours=1)
@@ -233,3 +234,69 @@ def test_the_business_gives_back_what_a_late_move_has_cost(make_studio):
     sums = money(studio, booking.order)
     assert (sums["total"], sums["lines"]) == (0, [("item", 5000), ("fee", 2500), ("adjustment", -5000), ("fee", -2500)])
     assert broken(*SOUND) == {}
+
+
+LOST_WITHIN_A_DAY = {**HALF_PRICE_LATE, "tiers": HALF_PRICE_LATE["tiers"][:1]}
+
+
+@pytest.mark.parametrize("at", [LATE, MONDAY_TEN + HOUR])
+def test_a_late_move_costs_the_price_where_the_session_would_be_lost(make_studio, at):
+    """Otherwise moving would launder what cancelling costs: the whole session."""
+    studio = make_studio(cancellation_policy=LOST_WITHIN_A_DAY)
+    booking = book(studio)
+
+    assert do(studio, quote_reschedule, booking, start_time=FRIDAY_TEN, by="client", at=at)["fee_cents"] == 5000
+    move(studio, booking, FRIDAY_TEN, by="client", at=at)
+    assert money(studio, booking.order)["total"] == 10000
+
+    do(studio, cancel_booking, row_of(studio, booking), at=at + HOUR)  # in time for the new start, but the tier sticks
+    assert money(studio, booking.order)["total"] == 5000
+    assert broken(*SOUND) == {}
+
+
+@pytest.mark.parametrize("policy", [HALF_PRICE_LATE, LOST_WITHIN_A_DAY])
+def test_a_package_session_that_was_moved_late_pays_once(make_studio, policy):
+    studio = make_studio(cancellation_policy=policy)
+    sale = studio.sell()
+    booking = book(studio, sale.bookings[0])
+    move(studio, booking, FRIDAY_TEN, by="client", at=LATE)
+    assert money(studio, sale.order)["total"] == (11667 if policy is HALF_PRICE_LATE else 13334)
+
+    do(studio, cancel_booking, row_of(studio, booking), at=LATE + HOUR)
+
+    # As if it had been cancelled instead of moved: the session is used up, and nothing is charged besides.
+    assert (row_of(studio, booking).status, row_of(studio, booking).fee_cents) == ("cancelled", 0)
+    assert money(studio, sale.order)["total"] == 10000
+    assert broken(*SOUND) == {}
+
+
+def test_after_its_start_a_session_is_not_moved_for_nothing(studio):
+    booking = book(studio)
+
+    for at, fee in ((MONDAY_TEN, 0), (MONDAY_TEN + timedelta(seconds=1), 5000)):
+        assert do(studio, quote_reschedule, booking, start_time=FRIDAY_TEN, by="client", at=at)["fee_cents"] == fee
+
+
+def test_what_the_business_moved_is_free_until_its_start_only(make_studio):
+    studio = make_studio(cancellation_policy=HALF_PRICE_LATE)
+    booking = book(studio)
+    move(studio, booking, TUESDAY_TEN)
+
+    for at, fee in ((TUESDAY_TEN, 0), (TUESDAY_TEN + timedelta(seconds=1), 5000)):
+        assert do(studio, quote_reschedule, booking, start_time=FRIDAY_TEN, by="client", at=at)["fee_cents"] == fee
+        assert do(studio, quote_cancellation, booking, at=at)["kept_cents"] == fee
+
+
+def test_what_is_granted_while_a_fee_is_owed_is_paid_like_the_rest(make_studio):
+    studio = make_studio(cancellation_policy=HALF_PRICE_LATE)
+    sale = studio.sell()
+    pay(studio, sale)
+    booking = book(studio, sale.bookings[0])
+    move(studio, booking, FRIDAY_TEN, by="client", at=LATE)
+
+    with account_scope(studio.account):
+        (granted,) = grant_sessions(sale.order, service=studio.service, count=1, reason="An apology", at=LATE)
+    do(studio, cancel_booking, booking, by="provider", at=LATE)  # the fee goes back
+
+    assert (row_of(studio, granted).payment_status, money(studio, sale.order)["payment_status"]) == ("paid", "paid")
+    assert broken("I11", *SOUND) == {}

@@ -7,6 +7,7 @@ import pytest
 from apps.bookings.errors import SeriesConflict, TooLate
 from apps.bookings.models import Booking, BookingSeries
 from apps.bookings.services.endings import cancel_booking
+from apps.bookings.services.pauses import pause_order
 from apps.bookings.services.scheduling import reschedule_booking
 from apps.bookings.services.series import end_finished_series
 from apps.core.errors import Invalid, InvalidTransition, QuoteStale
@@ -355,3 +356,17 @@ def test_series_without_an_occurrence_to_come_are_ended(studio, series):
         assert end_finished_series(MONDAY_TEN + 2 * WEEK) == 0
         assert end_finished_series(MONDAY_TEN + 3 * WEEK) == 1
     assert again(series).status == "ended"
+
+
+def test_a_pause_that_is_over_before_the_new_starts_is_in_nobodys_way(studio, series):
+    """As with a single session: what counts is whether the package rests then, not whether it rests today."""
+    first = occurrences(series)[0]
+    with account_scope(studio.account):
+        pause_order(first.order, first_day=NOW.date(), last_day=NOW.date(), reason="A weekend off", at=NOW)
+        assert Booking.objects.select_related("order").get(pk=first.pk).order.status == "paused"
+
+    quote = change_quote(studio, series, start_time=MONDAY_TEN + HOUR)
+    change(studio, series, start_time=MONDAY_TEN + HOUR, quote=quote["token"])
+
+    assert statuses(quote) == ["ok"] * 4
+    assert starts(series) == [MONDAY_TEN + number * WEEK + HOUR for number in range(4)]

@@ -8,8 +8,8 @@ from django.db import connection, transaction
 
 from apps.bookings.errors import OfferClosed
 from apps.bookings.models import Booking, WaitlistEntry, WaitlistOffer
-from apps.bookings.services.endings import cancel_booking
-from apps.bookings.services.scheduling import confirm_booking, release_hold, reschedule_booking
+from apps.bookings.services.endings import cancel_booking, complete_booking
+from apps.bookings.services.scheduling import Override, confirm_booking, release_hold, reschedule_booking
 from apps.bookings.services.waiting import decline_offer, lapse_offer, wake_entry
 from apps.bookings.tasks import release_lapsed_holds
 from apps.checkout import waitlist
@@ -331,3 +331,19 @@ def test_a_broadcast_books_for_who_has_accepted_beforehand(broadcasting):
     assert freed(broadcasting) == [at_once.pk]
     assert state(broadcasting, at_once)[0] == "booked"
     assert state(broadcasting, asked) == ("waiting", 0, [])
+
+
+def test_an_offer_ends_with_a_session_that_was_over_before_its_handlers_ran(studio):
+    entry = wait(studio)
+    made = offer(studio, entry)
+    with travel(NOW), account_scope(studio.account):
+        session = confirm_booking(Booking.objects.get(offer=made), at=NOW)
+        complete_booking(session, override=Override("came early"), at=NOW)
+
+    with travel(LATER):
+        work()
+
+    assert state(studio, entry) == ("booked", 0, [(MONDAY_TEN, "accepted")])
+    with account_scope(studio.account):
+        assert Payment.objects.filter(order=made.order).count() == 1
+    assert broken(studio) == []

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from apps.bookings.api.wall import WallStartField, start_from_input
+from apps.bookings.api.wall import WallStartField, known_zone, start_from_input
 from apps.bookings.models import Side
 from apps.bookings.services.claims import Override
 from apps.catalog.models import Practitioner
@@ -16,6 +17,7 @@ from apps.core.errors import StaleVersion
 ANYBODY = "any"
 
 
+@extend_schema_field({"oneOf": [{"type": "integer"}, {"type": "string", "enum": [ANYBODY]}]})
 class PractitionerField(ScopedRelatedField):
     """A practitioner's id, or ``any`` for whoever is free, which becomes None."""
 
@@ -53,7 +55,7 @@ class StartInput(OverridableInput):
 
     start_time = InstantField(required=False)
     local_start = WallStartField(required=False)
-    timezone = serializers.CharField(max_length=64, required=False, help_text="IANA name; for local_start only.")
+    timezone = serializers.CharField(max_length=64, required=False, validators=[known_zone], help_text="IANA name; for local_start only.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)
@@ -116,6 +118,7 @@ class CancelInput(VersionInput):
 
     by = serializers.ChoiceField(choices=[Side.CLIENT, Side.PROVIDER], default=Side.CLIENT)
     waive = serializers.BooleanField(default=False)
+    void = serializers.BooleanField(default=False, help_text="Take an unscheduled session of a package off its order.")
     reason = serializers.CharField(max_length=500, required=False, allow_blank=True, default="")
     quote = serializers.CharField(max_length=1000, required=False, allow_null=True, default=None)
 
@@ -195,6 +198,11 @@ class MoveQuoteSerializer(serializers.Serializer):
     refund_cents = serializers.IntegerField()
     currency = serializers.CharField()
     sessions = QuotedSessionSerializer(many=True)
+
+
+def etag(booking: dict[str, Any]) -> dict[str, str]:
+    """The header that goes with a booking: its version, to be sent back as If-Match."""
+    return {"ETag": f'"{booking["version"]}"'}
 
 
 def with_version(request: Request, data: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from apps.bookings.models import Booking
 from apps.bookings.slots import Diary, Offer, Start, Terms, nearest_starts, offers_of, open_diary
 from apps.catalog.models import Practitioner, Service
 from apps.clients.models import Client
-from apps.core.api.fields import parse_instant
+from apps.core.api.fields import parse_day, parse_instant
 from apps.core.errors import Invalid, UnknownField
 from apps.scheduling.hours import local_to_instant, offset_spans
 
@@ -234,7 +234,7 @@ def _must_exist(model: Any, pk: int, name: str, column: str = "pk") -> int:
 
 def _date(value: str | None, name: str) -> date:
     try:
-        parsed = date.fromisoformat(value or "")
+        parsed = parse_day(value)
     except ValueError as error:
         raise Invalid(fields={name: ["Send a local date, YYYY-MM-DD."]}) from error
     if not 1970 <= parsed.year <= 2200:
@@ -246,15 +246,19 @@ def _instant(value: str | None) -> datetime | None:
     if value is None:
         return None
     try:
-        # A plus sign that nobody escaped arrives as a space.
-        return parse_instant(value.replace(" ", "+") if "T" in value.upper() else value)
+        return parse_instant(with_plus(value))
     except ValueError as error:
         raise Invalid(fields={"explain": [str(error)]}) from error
+
+
+def with_plus(text: str) -> str:
+    """An instant out of a query: a plus sign that nobody escaped arrives as a space."""
+    return text.replace(" ", "+") if "T" in text.upper() else text
 
 
 def _party(value: str | None) -> int:
     if not value:
         return 1
-    if not (value.isascii() and value.isdigit() and 1 <= int(value[:5]) <= 1000):
+    if not (value.isascii() and value.isdigit() and len(value) <= 4 and 1 <= int(value) <= 1000):
         raise Invalid(fields={"party": ["Send a number from 1 to 1000."]})
     return int(value)

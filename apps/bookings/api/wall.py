@@ -14,6 +14,7 @@ from apps.core.errors import Invalid
 from apps.scheduling import hours
 
 WALL_START = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9](:00)?")
+NOT_A_ZONE = "This is not an IANA time zone name, for example Europe/Berlin."
 NOT_A_WALL_START = "Send a local date and time without an offset, for example 2027-03-01T09:00."
 
 
@@ -37,13 +38,19 @@ class WallStartField(serializers.CharField):
         return value.isoformat(timespec="minutes") if isinstance(value, datetime) else value
 
 
+def known_zone(zone: str) -> None:
+    """A validator of fields."""
+    if zone not in zone_names():
+        raise serializers.ValidationError(NOT_A_ZONE, code="invalid")
+
+
 def start_from_input(wall: datetime, zone: str, *, field: str = "local_start") -> datetime:
     """The only instant (UTC) at which the clocks of ``zone`` show this naive wall time; ``field`` is where it was sent.
 
     Raises LocalTimeMissing in a gap, LocalTimeAmbiguous (with both instants) in a fold, Invalid for a zone that does not exist.
     """
     if zone not in zone_names():
-        raise Invalid(fields={"timezone": ["This is not an IANA time zone name, for example Europe/Berlin."]})
+        raise Invalid(fields={"timezone": [NOT_A_ZONE]})
     here = ZoneInfo(zone)
     try:
         return hours.instant_from_wall(wall, here)
@@ -57,4 +64,4 @@ def start_from_input(wall: datetime, zone: str, *, field: str = "local_start") -
         raise LocalTimeAmbiguous(fields={field: [sentence]}, candidates=candidates) from error
 
 
-__all__ = ["WallStartField", "start_from_input"]
+__all__ = ["WallStartField", "known_zone", "start_from_input"]

@@ -15,7 +15,7 @@ from apps.accounts.selectors import setting
 from apps.bookings import cancellation
 from apps.bookings.cancellation import CONSUMED, RETURNED, Consequence
 from apps.bookings.errors import SlotTaken, TooEarly, TooLate
-from apps.bookings.lifecycle import require
+from apps.bookings.lifecycle import allowed_actions, require
 from apps.bookings.models import ONE_PLACE, ONE_SEAT, ONE_SERVICE, ONE_START, Booking, Side, Status
 from apps.bookings.services.claims import (
     Override,
@@ -28,7 +28,7 @@ from apps.bookings.services.claims import (
 )
 from apps.core import quotes
 from apps.core.db import constraint_error, joined
-from apps.core.errors import Invalid
+from apps.core.errors import Invalid, InvalidTransition
 from apps.core.events import current_actor, emit
 from apps.core.money import split
 from apps.orders.models import Order, OrderLine
@@ -58,10 +58,17 @@ class Ending:
 
 @joined
 def quote_cancellation(
-    booking: Booking, *, by: str = Side.CLIENT, waive: bool = False, version: int | None = None, at: datetime | None = None
+    booking: Booking,
+    *,
+    by: str = Side.CLIENT,
+    waive: bool = False,
+    version: int | None = None,
+    may_void: bool = True,
+    void: bool = False,
+    at: datetime | None = None,
 ) -> dict[str, Any]:
     """What ``cancel_booking`` with the same arguments would do and cost, with a token; raises what it would raise."""
-    return _cancel(booking, by=by, waive=waive, version=version, at=at)[1]
+    return _cancel(booking, by=by, waive=waive, version=version, may_void=may_void, void=void, at=at)[1]
 
 
 @joined
@@ -73,17 +80,22 @@ def cancel_booking(
     waive: bool = False,
     quote: str | None = None,
     version: int | None = None,
+    may_void: bool = True,
+    void: bool = False,
     at: datetime | None = None,
 ) -> Booking:
     """Cancel a session. A returned one is a draft again; a consumed one, and a single service's, ends as cancelled.
 
     ``by`` decides: a client is bound to the policy's tiers, the business and the system give everything back. ``waive`` drops a
-    client's fee and needs a ``reason``. A draft that is cancelled is void: its price is taken off the order.
+    client's fee and needs a ``reason``. A draft that is cancelled is void: its price is taken off the order. A package's is only when
+    ``void`` says so, so that asking twice for a cancellation does not take away the session that the first one returned; who may
+    not refund at all (``may_void``) can void nothing.
     Raises InvalidTransition, StaleVersion, Invalid, QuoteStale.
     """
     if waive and not reason:
         raise Invalid(fields={"reason": ["Waiving a fee needs a reason."]})
-    return _cancel(booking, by=by, waive=waive, version=version, at=at, commit=True, quote=quote, reason=reason)[0]
+    asked: Any = {"by": by, "waive": waive, "version": version, "may_void": may_void, "void": void, "at": at}
+    return _cancel(booking, commit=True, quote=quote, reason=reason, **asked)[0]
 
 
 def _cancel(
@@ -92,6 +104,8 @@ def _cancel(
     by: str,
     waive: bool,
     version: int | None,
+    may_void: bool,
+    void: bool,
     at: datetime | None,
     commit: bool = False,
     quote: str | None = None,
@@ -102,6 +116,12 @@ def _cancel(
     booking = lock_booking(booking.pk, order)
     check_version(booking, version)
     require("cancel", booking.status)
+    if booking.status == Status.DRAFT and not may_void:
+        raise InvalidTransition(allowed_actions=allowed_actions(booking.status))
+    if booking.status == Status.DRAFT and order.order_type == Order.Type.PACKAGE and not void:
+        raise InvalidTransition(
+            "This session has no time to give up. Send void to take it off its order.", allowed_actions=allowed_actions(booking.status)
+        )
     ending = _ending_of(booking, order, _why_cancelled(booking, by=by, waive=waive, at=at))
     result = _result(booking, order, payer, ending)
     inputs = {"booking": booking.pk, "version": booking.version, "by": by, "waive": waive}
@@ -130,7 +150,7 @@ def _why_cancelled(booking: Booking, *, by: str, waive: bool, at: datetime) -> C
     if waive:
         return cancellation.WAIVED
     unbound = booking.status != Status.CONFIRMED and booking.late_seconds is None  # a late move may wait for approval
-    if unbound or booking.start_time is None or booking.free_cancellation:
+    if unbound or booking.start_time is None or (booking.free_cancellation and at <= booking.start_time):
         return cancellation.FREE  # not confirmed yet, or moved by the business
     rules = booking.policy.get("rules", {})
     return cancellation.of_cancelling(
@@ -306,7 +326,8 @@ def _ending_of(booking: Booking, order: Order, consequence: Consequence, ended: 
     """State and money of an ending (rules.md §3).
 
     A package's session is returned as a draft or consumed; consuming it pays for a fee up to its price. A single service keeps the
-    fee of its price, all of it when it is consumed without a fee. A draft is void: its price is taken off.
+    fee of its price, all of it when it is consumed without a fee. A draft is void: its price is taken off. A tier applies once:
+    what a late move has cost counts towards it, and comes off where the session itself pays for it now.
     """
     price, charged = booking.price_cents, booking.fee_cents
     fee = consequence.fee_cents(price)
@@ -318,7 +339,8 @@ def _ending_of(booking: Booking, order: Order, consequence: Consequence, ended: 
     if order.order_type == Order.Type.PACKAGE:
         if consequence.session == RETURNED:
             return Ending(Status.DRAFT, consequence, max(0, fee - charged))
-        return Ending(ended, consequence, max(0, fee - price - charged))
+        owed = max(0, fee - price) - charged
+        return Ending(ended, consequence, owed if ended == Status.CANCELLED else max(0, owed))  # absence comes on top of a late move
     kept = price if consequence.session == CONSUMED and consequence.fee["kind"] == "none" else fee
     kept = max(0, kept - charged)
     back = price if kept != price else 0

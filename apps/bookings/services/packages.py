@@ -155,6 +155,8 @@ def grant_sessions(order: Order, *, service: Service, count: int, reason: str, a
     if not 1 <= count <= MAX_POSITION - last:
         raise Invalid(fields={"count": ["An order cannot hold that many sessions."]})
     settled = order.payment_status in (Order.PaymentStatus.PAID, Order.PaymentStatus.OVERPAID)
+    # A fee does not make an order's sessions unpaid that were paid, so neither those that are given on top.
+    settled = settled or order.paid_cents - order.refunded_cents >= order.subtotal_cents - order.discount_cents
     sessions = bulk_create_with_history(
         [
             Booking(

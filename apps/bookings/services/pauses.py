@@ -10,7 +10,7 @@ from django.utils import timezone
 from apps.bookings.errors import LimitReached, PackageExpired, PackagePaused
 from apps.bookings.models import Booking, Side, Status
 from apps.bookings.services.endings import cancel_booking
-from apps.bookings.services.packages import allowed_order_actions, iso, lock_package, move_end, refuse_expired
+from apps.bookings.services.packages import LAST_DAY, allowed_order_actions, iso, lock_package, move_end, refuse_expired
 from apps.core import quotes
 from apps.core.db import constraint_error, joined
 from apps.core.errors import Invalid, InvalidTransition
@@ -72,6 +72,8 @@ def _pause(
     before = order.expires_at
     added = days if before is not None and days is not None else 0
     after = moved_by_days(before, added, zone) if before is not None else None
+    if after is not None and last_valid_day(after, zone) > LAST_DAY:
+        raise Invalid(fields={"last_day": [f"A package cannot be valid after {LAST_DAY.isoformat()}."]})
     inside = _sessions_inside(order, first_day, last_day, zone, at)
     result = {
         "first_day": first_day,

@@ -308,10 +308,12 @@ def _reschedule(
 
 def _price_of_moving(booking: Booking, wish: Wish, *, waive: bool) -> tuple[int, int | None]:
     """(fee in cents, seconds left when the start is given up late, or None). Held and pending sessions move freely."""
-    if wish.by != Side.CLIENT or booking.status != Status.CONFIRMED or booking.free_cancellation:
+    if wish.by != Side.CLIENT or booking.status != Status.CONFIRMED:
         return 0, None
     rules, at = booking.policy.get("rules", {}), wish.at
     assert booking.start_time is not None  # noqa: S101  a confirmed session has its time
+    if booking.free_cancellation and at <= booking.start_time:
+        return 0, None
     about: Any = {"start": booking.start_time, "booked_at": booking.booked_at, "at": at, "late_seconds": booking.late_seconds}
     consequence = cancellation.of_cancelling(rules, **about)
     if not consequence.late:
@@ -324,7 +326,7 @@ def _price_of_moving(booking: Booking, wish: Wish, *, waive: bool) -> tuple[int,
         raise TooLate("It is too late to move this session.", rule="late_move", possible_until=until.isoformat() if until else None)
     left = int((booking.start_time - at).total_seconds() // 1)
     late = left if booking.late_seconds is None else min(left, booking.late_seconds)
-    fee = 0 if waive else max(0, consequence.fee_cents(booking.price_cents) - booking.fee_cents)
+    fee = 0 if waive else max(0, consequence.price_of_moving(booking.price_cents) - booking.fee_cents)
     return fee, late
 
 

@@ -215,7 +215,7 @@ def _finish(order: Order, ending: str, rest: list[Booking], sold_at: datetime, a
     """A purchase that is called off, or rests; what has expired is found by the same job as every day."""
     if ending == Order.Status.CANCELLED:
         for booking in rest:
-            cancel_booking(booking, by=Side.PROVIDER, reason="Changed their mind before paying.", at=sold_at + 2 * A_DAY)
+            cancel_booking(booking, by=Side.PROVIDER, void=True, reason="Changed their mind before paying.", at=sold_at + 2 * A_DAY)
         cancel_pending_payments(order)
     if ending == Order.Status.PAUSED:
         order.refresh_from_db()

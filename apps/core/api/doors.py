@@ -110,7 +110,8 @@ class Door(GenericViewSet):
                 with self.keys() as account_id:
                     claim = idempotency.claim(account_id=account_id, actor_id=actor, key=key, request_hash=digest)
             if claim.is_replay:
-                response = Response(claim.response.encode(), status=claim.status_code, headers={"Idempotent-Replayed": "true"})
+                headers = {"Idempotent-Replayed": "true", **self.replayed_headers(claim.response)}
+                response = Response(claim.response.encode(), status=claim.status_code, headers=headers)
             else:
                 response = self._work_once(request, claim)
         except Exception as error:
@@ -118,6 +119,10 @@ class Door(GenericViewSet):
                 response = self.handle_exception(error)
         self.response = self.finalize_response(request, response, *args, **kwargs)
         return self.response
+
+    def replayed_headers(self, body: str) -> dict[str, str]:
+        """The headers of the first reply that a repetition needs, too; only its body was kept."""
+        return {}
 
     def _work_once(self, request: Request, claim: idempotency.Claim) -> Response:
         handler = getattr(self, request.method.lower())  # type: ignore[union-attr]

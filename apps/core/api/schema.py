@@ -1,10 +1,11 @@
 """OpenAPI: what drf-spectacular cannot know by itself about our doors."""
 
+import re
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema as BaseAutoSchema
-from drf_spectacular.plumbing import build_basic_type
+from drf_spectacular.plumbing import build_basic_type, force_instance
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
@@ -13,6 +14,26 @@ from apps.core.api.fields import WALL_TIME, ShapedField
 from apps.core.api.listing import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from apps.core.api.reading import Computed, FromChildren
 
+ERRORS = {
+    "400": "`validation_error`, `unknown_field` (`fields` says where) or `malformed_json`; further codes are in the description.",
+    "401": "`not_authenticated`",
+    "403": "`permission_denied`: the role does not include it.",
+    "404": "`not_found`: missing and foreign look the same.",
+    "409": "What is there does not allow it; the codes are in the description.",
+    "412": "`stale_version`: somebody was faster; `version` is the current one.",
+    "413": "`payload_too_large`",
+    "415": "`unsupported_media_type`",
+    "422": "`idempotency_conflict`: the Idempotency-Key was used for another request.",
+    "429": "`rate_limited`; see Retry-After.",
+    "503": "Not just now, and nothing was kept; the codes are in the description. See Retry-After.",
+}
+SUMMARIES = {
+    "list": "List {many}",
+    "retrieve": "Read one of {many}",
+    "create": "Add to {many}",
+    "partial_update": "Change one of {many}",
+    "destroy": "Delete one of {many}",
+}
 FILTER_TYPES: dict[str, Any] = {
     "FlagFilter": bool,
     "InstantFilter": OpenApiTypes.DATETIME,
@@ -65,6 +86,12 @@ class AutoSchema(BaseAutoSchema):
                     description="Repeating the request with the same key within 24 hours repeats the answer instead of the work.",
                 )
             )
+        if self._takes_version():
+            parameters.append(
+                OpenApiParameter(
+                    "If-Match", str, OpenApiParameter.HEADER, description="The ETag that was seen last; the same as `version` in the body."
+                )
+            )
         if getattr(view, "role", "") == "staff":
             parameters.append(
                 OpenApiParameter(
@@ -72,6 +99,28 @@ class AutoSchema(BaseAutoSchema):
                 )
             )
         return parameters
+
+    def get_summary(self) -> str:
+        """The first clause of the action's docstring; without one, what the action is called."""
+        action = getattr(self.view, "action", None) or str(self.method).lower()
+        own = getattr(getattr(type(self.view), action, None), "__doc__", None)
+        if own:
+            return re.split(r"[.:;](?:\s|$)|\n\s*\n", " ".join(own.split("\n\n")[0].split()), maxsplit=1)[0]
+        resource = self.path.strip("/").split("/{")[0].split("/")[-1].replace("-", " ")
+        summary = SUMMARIES.get(action, action.replace("_", " ").capitalize() + " {many}")
+        if "{" not in self.path and action in ("retrieve", "partial_update", "destroy"):  # there is only one
+            summary = summary.replace(" one of", "")
+        return summary.format(many=resource)
+
+    def _takes_version(self) -> bool:
+        """Whether the action compares versions: its input has ``version``, and so it reads ``If-Match``, too."""
+        serializer = self.get_request_serializer() if self.method == "POST" else None
+        return "version" in getattr(force_instance(serializer), "fields", {})
+
+    def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:
+        if isinstance(field, serializers.ChoiceField) and field.read_only and _may_be_blank(field):
+            field.allow_blank = True  # DRF does not keep this of fields that are only shown
+        return super()._map_serializer_field(field, direction, bypass_extensions)
 
     def get_filter_backends(self) -> list[Any]:
         return []
@@ -110,6 +159,11 @@ class AutoSchema(BaseAutoSchema):
                             "results": rows,
                         },
                     }
+        elif (
+            getattr(self.view, "action", None) == "list" and status_code == "200" and not isinstance(serializer, serializers.ListSerializer)
+        ):
+            for media in response.get("content", {}).values():  # one object that is no page, such as the slots
+                media["schema"] = media["schema"].get("items", media["schema"])
         return response
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
@@ -121,8 +175,22 @@ class AutoSchema(BaseAutoSchema):
         if "{" in self.path:
             codes.append("404")
         if self.method != "GET":
-            codes += ["409", "413", "422"] if self.view.idempotent else ["409", "413"]
-        return {**responses, **{code: self._get_response_for_code(ErrorSerializer, code) for code in codes if code not in responses}}
+            codes += ["409", "413"]
+            codes += ["422"] if getattr(self.view, "action", None) in self.view.idempotent else []
+            codes += ["412"] if self._takes_version() else []
+            codes += ["415"] if self.method in ("POST", "PATCH") else []
+        codes += [code for code in ("409", "503") if code not in codes and f"{code} `" in self.get_description()]
+        errors = {code: self._get_response_for_code(ErrorSerializer, code) for code in codes if code not in responses}
+        return {**responses, **{code: {**response, "description": ERRORS[code]} for code, response in errors.items()}}
+
+
+def _may_be_blank(field: Any) -> bool:
+    """Whether the column behind a field of a resource may hold the empty string."""
+    model = getattr(getattr(field.parent, "Meta", None), "model", None)
+    if model is None or "." in field.source:
+        return False
+    column = next((one for one in model._meta.get_fields() if one.name == field.source), None)
+    return bool(getattr(column, "blank", False)) and not getattr(column, "null", False)
 
 
 class _Declared(OpenApiSerializerFieldExtension):

@@ -107,7 +107,7 @@ def test_a_session_keeps_the_terms_it_was_bought_under_and_without_any_shows_tho
 @pytest.mark.parametrize(
     ("status", "approval", "expected"),
     [
-        (Status.DRAFT, False, ["schedule", "hold", "cancel"]),
+        (Status.DRAFT, False, ["schedule", "hold"]),
         (Status.HELD, False, ["confirm", "reschedule", "cancel"]),
         (Status.HELD, True, ["confirm", "reschedule", "cancel"]),
         (Status.PENDING, True, ["reschedule", "cancel"]),
@@ -321,3 +321,32 @@ def test_a_practitioner_of_the_persons_other_account_does_not_exist_for_this_boo
         response = me.post(f"{BOOKINGS}{row.pk}/{action}/", {"practitioner": foreign.pk, "start_time": TUESDAY_TEN.isoformat()})
         assert response.status_code == 400
         assert response.json()["fields"] == {"practitioner": [f'Invalid pk "{foreign.pk}" - object does not exist.']}
+
+
+def test_asking_twice_for_a_cancellation_does_not_take_the_returned_session_away(me, studio):
+    """A draft has no time to give up; giving back what was bought is a refund, and that is for the business."""
+    booking = book(studio, studio.sell().bookings[0])
+    assert me.post(f"{BOOKINGS}{booking.pk}/cancel/", {}).json()["status"] == "draft"
+    before = everything(studio)
+
+    for path in ("cancel/", "cancel/quote/"):
+        response = me.post(f"{BOOKINGS}{booking.pk}/{path}", {})
+        assert (response.status_code, response.json()["error"]) == (409, "invalid_transition")
+        assert response.json()["allowed_actions"] == ["schedule", "hold"]
+    assert everything(studio) == before
+
+
+def test_a_request_that_came_from_a_late_move_is_not_free_to_give_up(me, studio):
+    """What is shown is what cancelling costs: a tier that sticks leaves nothing free."""
+    studio.service.cancellation_policy = {
+        "tiers": [{"hours_before": 72, "fee": {"kind": "none"}, "session": "returned"}],
+        "grace": {"minutes": 0, "if_hours_away": 0},
+    }
+    with account_scope(studio.account):
+        studio.service.save(update_fields=["cancellation_policy"])
+    booking = brought(studio, Status.CONFIRMED, approval=True)
+
+    moved = me.post(f"{BOOKINGS}{booking.pk}/reschedule/", {"start_time": TUESDAY_TEN.isoformat()}).json()
+
+    assert (moved["status"], moved["free_until"]) == ("pending", None)
+    assert me.post(f"{BOOKINGS}{booking.pk}/cancel/quote/", {}).json()["late"] is True

@@ -190,3 +190,13 @@ def test_who_may_waive_a_fee(make_studio, account, client_as, clock, role, statu
     assert answer.status_code == status
     if status != 200:
         assert everything(studio) == before
+
+
+def test_a_repeated_answer_has_the_etag_of_the_first(owner, clock, studio):
+    booking = studio.draft()
+    first, again = (
+        post(owner, clock, booking, "schedule", body_of(studio, "schedule"), headers={"Idempotency-Key": "k"}) for _ in range(2)
+    )
+
+    assert (first.status_code, again.status_code, again.headers["Idempotent-Replayed"]) == (200, 200, "true")
+    assert again.headers["ETag"] == first.headers["ETag"] == f'"{first.json()["version"]}"'

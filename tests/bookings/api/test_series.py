@@ -308,3 +308,16 @@ def test_who_may_create(client_as, studio, role, status):
 
     assert client_as(role).post("/api/series/", body(studio)).status_code == status
     assert untouched(studio) is (status != 201)
+
+
+@pytest.mark.parametrize(("role", "status"), [("owner", 200), ("front_desk", 200), ("practitioner", 403)])
+def test_who_may_waive_the_fees_of_a_change(client_as, owner, studio, role, status):
+    studio.sell()
+    made = create(owner, studio)
+    sent = {"action": "cancel", "scope": "all", "waive": True, "reason": "kind"}
+
+    for path in ("change/quote", "change"):
+        assert client_as(role).post(f"/api/series/{made['id']}/{path}/", sent).status_code == status
+
+    left = [row["status"] for row in owner.get(f"/api/series/{made['id']}/").json()["occurrences"]]
+    assert left == (["confirmed"] * 3 if status == 403 else [])

@@ -367,3 +367,38 @@ def test_bookings_are_filtered(owner, studio):
     assert len(positions(f"client={studio.client.pk}")) == 4
     assert owner.get("/api/bookings/?from=yesterday").status_code == 400
     assert owner.get("/api/bookings/?client=x").status_code == 400
+
+
+@pytest.mark.parametrize("party", ["00001000000", "0000000001", "1" * 5000, "1001", "0", "1.0", "\u0661"])
+def test_a_party_is_a_small_number(owner, studio, party):
+    response = owner.get(f"/api/slots/?service={studio.service.pk}&{MONDAY}&party={party}")
+
+    assert (response.status_code, list(response.json()["fields"])) == (400, ["party"])
+
+
+@pytest.mark.parametrize("day", ["20261123", "2026-W48-1"])
+def test_a_date_has_one_spelling(owner, studio, day):
+    response = owner.get(f"/api/slots/?service={studio.service.pk}&from={day}&to=2026-11-24")
+
+    assert (response.status_code, list(response.json()["fields"])) == (400, ["from"])
+
+
+@pytest.mark.parametrize("action", ["schedule", "reschedule", "reschedule/quote"])
+def test_an_unknown_zone_is_refused_even_where_it_is_not_needed(owner, studio, action):
+    booking = studio.draft()
+    body = {"practitioner": studio.practitioner.pk, "start_time": MONDAY_TEN.isoformat(), "timezone": "Mars/Olympus"}
+
+    response = owner.post(f"/api/bookings/{booking.pk}/{action}/", body)
+
+    assert (response.status_code, list(response.json()["fields"])) == (400, ["timezone"])
+    assert owner.get(f"/api/bookings/{booking.pk}/").json()["version"] == 1
+
+
+@pytest.mark.parametrize("offset", ["-00:60", "+25:00", "+1:00", "+24:00", "+01:0\u0661"])
+def test_an_offset_is_one_of_a_clock(owner, studio, offset):
+    booking = studio.draft()
+    body = {"practitioner": studio.practitioner.pk, "start_time": f"2026-11-23T10:00:00{offset}"}
+
+    response = owner.post(f"/api/bookings/{booking.pk}/schedule/", body)
+
+    assert (response.status_code, list(response.json()["fields"])) == (400, ["start_time"])

@@ -276,3 +276,15 @@ def test_what_was_sold_keeps_its_terms(owner, studio, order):
     kept = owner.get(f"/api/client-packages/{order.pk}/").json()["package_metadata"]
 
     assert (kept["transferable"], kept["transfer_fee_cents"], kept["valid_days"]) == (True, 500, 30)
+
+
+def test_a_pause_cannot_carry_the_end_beyond_the_last_year(owner, order, at):
+    body = {"first_day": "2026-11-23", "last_day": "2200-12-31"}
+    before = owner.get(f"{at}/").json()
+
+    for path, sent in (("pause/quote", body), ("pause", {**body, "reason": "A long journey"})):
+        response = owner.post(f"{at}/{path}/", sent)
+        assert (response.status_code, list(response.json()["fields"])) == (400, ["last_day"])
+
+    assert owner.get(f"{at}/").json() == before
+    assert owner.post(f"{at}/pause/quote/", {**body, "last_day": "2200-06-30"}).status_code == 200

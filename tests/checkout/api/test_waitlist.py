@@ -293,6 +293,16 @@ def test_candidates_refuses_bad_parameters(owner, studio, change, code, field):
     assert (response.status_code, response.json()["error"], list(response.json()["fields"])) == (400, code, [field])
 
 
+def test_candidates_reads_a_plus_sign_that_nobody_escaped(owner, join, studio):
+    join()
+    about = f"service={studio.service.pk}&practitioner={studio.practitioner.pk}&start_time=2026-11-23T10:00:00+01:00"
+
+    answers = [owner.get(f"/api/waitlist/candidates/?{query}").json() for query in (about, about.replace("+", "%2B"))]
+
+    assert answers[0] == answers[1]
+    assert answers[0]["bookable"] is True
+
+
 @pytest.mark.parametrize(("role", "reads", "writes"), [("front_desk", 200, 201), ("practitioner", 200, 201), ("bookkeeper", 200, 403)])
 def test_who_may_do_what(client_as, studio, role, reads, writes):
     client = client_as(role)

@@ -138,6 +138,7 @@ class AcceptInvitationView(SessionDoor):
 
     @extend_schema(request=AcceptInvitationSerializer, responses={201: MyMembershipSerializer})
     def create(self, request: Request) -> Response:
+        """Accept an invitation with its token."""
         data = self.validated(AcceptInvitationSerializer, request)
         membership = accept_invitation(user=caller(request), token=data["token"])
         return Response(_membership(membership), status=status.HTTP_201_CREATED)

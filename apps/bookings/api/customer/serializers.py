@@ -17,8 +17,12 @@ CLIENT_ACTIONS = frozenset({"schedule", "hold", "confirm", "reschedule", "cancel
 
 
 def for_clients(actions: list[str]) -> list[str]:
-    """Those of a state's actions that clients have. Whoever may decline is the one to confirm: a request is the business's to grant."""
-    withheld = {"confirm"} if "decline" in actions else set()
+    """Those of a state's actions that clients have.
+
+    Whoever may decline is the one to confirm: a request is the business's to grant. And what has no time yet (it can be scheduled) is
+    a purchase: giving that back is a refund.
+    """
+    withheld = {"confirm"} if "decline" in actions else {"cancel"} if "schedule" in actions else set()
     return [name for name in actions if name in CLIENT_ACTIONS - withheld]
 
 

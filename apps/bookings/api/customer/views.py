@@ -1,5 +1,6 @@
 from typing import Any, ClassVar
 
+import orjson
 from django.db.models import QuerySet
 from django.http import HttpResponseBase
 from django.utils import timezone
@@ -24,7 +25,7 @@ from apps.bookings.api.customer.serializers import (
     for_clients,
 )
 from apps.bookings.api.documents import download
-from apps.bookings.api.inputs import EndingQuoteSerializer, MoveQuoteSerializer, VersionInput, with_version
+from apps.bookings.api.inputs import EndingQuoteSerializer, MoveQuoteSerializer, VersionInput, etag, with_version
 from apps.bookings.api.slots import answer_slots
 from apps.bookings.api.staff.serializers.slots import SlotListSerializer
 from apps.bookings.models import Booking, BookingDocument, Review, Side, Status
@@ -82,7 +83,10 @@ class OwnBookingViewSet(ListMixin, RetrieveMixin, ClientDoor):
 
     def _shown(self, pk: int) -> Response:
         booking = self.represent(pk)
-        return Response(booking, headers={"ETag": f'"{booking["version"]}"'})
+        return Response(booking, headers=etag(booking))
+
+    def replayed_headers(self, body: str) -> dict[str, str]:
+        return etag(orjson.loads(body))
 
     def _wanted(self, serializer_class: Any) -> tuple[Booking, dict[str, Any]]:
         """The booking of the address and what is asked of it, with the version the caller has seen."""
@@ -145,11 +149,11 @@ class OwnBookingViewSet(ListMixin, RetrieveMixin, ClientDoor):
     def cancel(self, request: Request, pk: str) -> Response:
         """Cancel a session by the terms: one of a package becomes a draft again or is used up, a single one ends.
 
-        409 `quote_stale` (with the new quote), `invalid_transition`; 412 `stale_version`.
+        A draft has no time that could be given up: 409 `invalid_transition`. Also 409 `quote_stale` (with the new quote), `invalid_transition`; 412 `stale_version`.
         """
         booking, data = self._wanted(OwnCancelInput)
         with self.inside(booking):
-            cancel_booking(booking, by=Side.CLIENT, **data)
+            cancel_booking(booking, by=Side.CLIENT, may_void=False, **data)
         return self._shown(booking.pk)
 
     @extend_schema(request=OwnCancelInput, responses=EndingQuoteSerializer)
@@ -158,7 +162,7 @@ class OwnBookingViewSet(ListMixin, RetrieveMixin, ClientDoor):
         """What a cancellation would do and cost; nothing is changed."""
         booking, data = self._wanted(OwnCancelInput)
         with self.inside(booking):
-            return Response(quote_cancellation(booking, by=Side.CLIENT, version=data["version"]))
+            return Response(quote_cancellation(booking, by=Side.CLIENT, may_void=False, version=data["version"]))
 
     @extend_schema(responses=OwnDocumentPageSerializer)
     @action(detail=True, methods=["get"], parser_classes=[FormParser])

@@ -132,7 +132,7 @@ class InstructionsSerializer(serializers.Serializer):
 
 
 class SalePaymentSerializer(PaymentSerializer):
-    instructions = InstructionsSerializer(read_only=True, required=False)
+    instructions = InstructionsSerializer(required=False)  # read-only ones count as always there
 
     class Meta(PaymentSerializer.Meta):
         fields: ClassVar = [*PaymentSerializer.Meta.fields, "instructions"]

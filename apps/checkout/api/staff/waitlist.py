@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.api.doors import StaffViewSet
+from apps.bookings.api.slots import with_plus
 from apps.bookings.api.staff.serializers.waitlist import (
     CandidateListSerializer,
     EntryChange,
@@ -141,7 +142,7 @@ class WaitlistViewSet(ListMixin, RetrieveMixin, StaffViewSet):
         service_id = _existing(Service, query.get("service"), "service")
         practitioner_id = _existing(Practitioner, query.get("practitioner"), "practitioner")
         try:
-            start_time = parse_instant(query.get("start_time"))
+            start_time = parse_instant(with_plus(query.get("start_time", "")))
         except ValueError as error:
             raise Invalid(fields={"start_time": [str(error)]}) from error
         bookable, found = candidates_for(self.account, service_id, practitioner_id, start_time, at=timezone.now())

@@ -19,7 +19,7 @@ def _free_until(
 ) -> datetime | None:
     if start_time is None or status not in ACTIVE:
         return None
-    if free_cancellation or status != Status.CONFIRMED:
+    if free_cancellation or (status != Status.CONFIRMED and late_seconds is None):
         return start_time
     return free_until(policy.get("rules", {}), start=start_time, booked_at=booked_at, late_seconds=late_seconds)
 

@@ -1,6 +1,7 @@
 from datetime import timedelta
 from typing import Any, ClassVar
 
+import orjson
 from django.utils import timezone
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
@@ -21,6 +22,7 @@ from apps.bookings.api.inputs import (
     RescheduleInput,
     ScheduleInput,
     VersionInput,
+    etag,
     with_version,
 )
 from apps.bookings.api.staff.serializers.bookings import BookingSerializer
@@ -87,7 +89,10 @@ class BookingViewSet(DocumentActions, ListMixin, RetrieveMixin, StaffViewSet):
 
     def _shown(self, pk: int) -> Response:
         booking = self.represent(pk)
-        return Response(booking, headers={"ETag": f'"{booking["version"]}"'})
+        return Response(booking, headers=etag(booking))
+
+    def replayed_headers(self, body: str) -> dict[str, str]:
+        return etag(orjson.loads(body))
 
     def _wanted(self, serializer_class: Any) -> tuple[Booking, dict[str, Any]]:
         """The booking of the address and what is asked of it, with the version the caller has seen."""
@@ -215,4 +220,4 @@ class BookingViewSet(DocumentActions, ListMixin, RetrieveMixin, StaffViewSet):
     def quote_cancel(self, request: Request, pk: str) -> Response:
         """What a cancellation would do and cost; nothing is changed."""
         booking, data = self._wanted(CancelInput)
-        return Response(quote_cancellation(booking, by=data["by"], waive=data["waive"], version=data["version"]))
+        return Response(quote_cancellation(booking, by=data["by"], waive=data["waive"], void=data["void"], version=data["version"]))

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.api.doors import StaffViewSet
+from apps.accounts.policy import allows
 from apps.bookings.api.staff.serializers.series import (
     SeriesChangeCommit,
     SeriesChangeInput,
@@ -26,6 +27,7 @@ from apps.catalog.models import Practitioner, Service
 from apps.clients.models import Client
 from apps.core.api.doors import ListMixin, RetrieveMixin
 from apps.core.api.listing import FilterSet, ScopedChoiceFilter
+from apps.core.errors import NotAllowed
 
 
 class SeriesFilter(FilterSet):
@@ -101,4 +103,7 @@ class SeriesViewSet(ListMixin, RetrieveMixin, StaffViewSet):
     def _change_input(self, serializer_class: Any, series: BookingSeries, request: Request) -> dict[str, Any]:
         serializer = serializer_class(data=request.data, context={**self.get_serializer_context(), "series": series})
         serializer.is_valid(raise_exception=True)
-        return serializer.validated_data
+        data: dict[str, Any] = serializer.validated_data
+        if data["waive"] and not allows(self.membership.role, "booking-override", "use"):
+            raise NotAllowed("Your role does not allow waivers.")
+        return data
