@@ -1,6 +1,7 @@
 """The customer door over accounts: whose rows are in reach, and where a write takes place."""
 
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 import time_machine
@@ -16,6 +17,7 @@ from apps.core.tenancy import account_scope
 from factories.accounts import MembershipFactory, token_for
 from factories.clients import ClientFactory
 from factories.users import CustomerFactory, UserFactory
+from tests.bookings.life import book
 from tests.conftest import ApiClient
 from tests.portal import BOOKINGS, become, sign_in
 from tests.studio import MONDAY_TEN, NOW, open_studio
@@ -192,6 +194,9 @@ def test_the_views_own_filter_alone_keeps_other_peoples_rows_away(me, studio, ab
 # -- writing
 
 
+IN_NEW_YORK = MONDAY_TEN + timedelta(hours=6)  # ten o'clock there
+
+
 def cancel(client, booking, key=None, **body):
     return client.post(f"{BOOKINGS}{booking.pk}/cancel/", body, headers={"Idempotency-Key": key} if key else {})
 
@@ -202,7 +207,7 @@ def keys(studio) -> list[tuple[str, int | None]]:
 
 
 def test_a_write_takes_place_in_the_account_of_its_row_and_says_who_did_it(me, customer, studio, abroad):
-    there = abroad.draft()
+    there = book(abroad, start=IN_NEW_YORK)
 
     response = cancel(me, there)
 
@@ -215,7 +220,7 @@ def test_a_write_takes_place_in_the_account_of_its_row_and_says_who_did_it(me, c
 
 
 def test_a_key_is_kept_by_the_account_of_the_row_and_repeats_the_answer(me, studio, abroad):
-    here, there = studio.draft(), abroad.draft()
+    here, there = book(studio), book(abroad, start=IN_NEW_YORK)
 
     first, again = cancel(me, there, "one"), cancel(me, there, "one")
     elsewhere = cancel(me, here, "one")
@@ -252,7 +257,7 @@ def test_a_key_for_a_row_out_of_reach_is_not_kept(me, studio, abroad):
 def test_two_people_may_use_the_same_key(me, studio):
     other = CustomerFactory()
     client = ClientFactory(account=studio.account, customer=other)
-    mine, theirs = studio.draft(), studio.draft(client=client)
+    mine, theirs = book(studio), book(studio, studio.draft(client=client), start=IN_NEW_YORK)
 
     assert [cancel(me, mine, "k").status_code, cancel(sign_in(other), theirs, "k").status_code] == [200, 200]
     assert cancel(me, theirs, "k").status_code == 404
