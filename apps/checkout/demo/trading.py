@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db.models import F
 
@@ -66,6 +67,7 @@ class Done:
     sessions: int = 0
     ahead: int = 0
     ends: dict[int, str] = field(default_factory=dict)
+    resting: list[int] = field(default_factory=list)
 
 
 class Diary:
@@ -160,7 +162,7 @@ def _make(opened: Opened, diary: Diary, deal: Deal, at: datetime, done: Done) ->
         done.ahead += 1
     _collect(sale, deal.paid, sold_at)
     if deal.ending:
-        _finish(sale.order, deal.ending, rest, sold_at, at)
+        _finish(sale.order, deal.ending, rest, sold_at, done)
     _date_back(sale.order, sold_at)
     done.orders += 1
     done.sessions += len(sale.bookings)
@@ -211,15 +213,14 @@ def _cancel(payment: Payment) -> None:
     payment.save(update_fields=["status", "updated_at"])
 
 
-def _finish(order: Order, ending: str, rest: list[Booking], sold_at: datetime, at: datetime) -> None:
+def _finish(order: Order, ending: str, rest: list[Booking], sold_at: datetime, done: Done) -> None:
     """A purchase that is called off, or rests; what has expired is found by the same job as every day."""
     if ending == Order.Status.CANCELLED:
         for booking in rest:
             cancel_booking(booking, by=Side.PROVIDER, void=True, reason="Changed their mind before paying.", at=sold_at + 2 * A_DAY)
         cancel_pending_payments(order)
     if ending == Order.Status.PAUSED:
-        order.refresh_from_db()
-        pause_order(order, first_day=at.date(), reason="A long journey.", at=at)
+        done.resting.append(order.pk)  # paused last: sessions that took place before are closed first
 
 
 def _date_back(order: Order, at: datetime) -> None:
@@ -255,6 +256,9 @@ def _reach_ends(done: Done, at: datetime) -> None:
         else:
             complete_booking(booking, at=booking.end_time)
     forfeit_expired(at=at)
+    for order in Order.objects.filter(pk__in=done.resting).select_related("account"):
+        today = at.astimezone(ZoneInfo(order.account.timezone)).date()
+        pause_order(order, first_day=today, reason="A long journey.", at=at)
 
 
 def _hear_from_clients(at: datetime) -> None:
