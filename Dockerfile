@@ -11,7 +11,7 @@ RUN pip install --require-hashes -r requirements.lock
 
 COPY . .
 # Collecting files needs settings, no database; nothing of this environment stays in the image.
-RUN SECRET_KEY=build-only ALLOWED_HOSTS=localhost DATABASE_URL=postgresql://build@localhost/none EMAIL_URL=dummymail:// \
+RUN SECRET_KEY=build-only FIELD_ENCRYPTION_KEYS=build-only ALLOWED_HOSTS=localhost DATABASE_URL=postgresql://build@localhost/none EMAIL_URL=dummymail:// \
     python manage.py collectstatic --noinput
 
 USER clientele

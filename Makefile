@@ -4,10 +4,10 @@ PY := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve worker test test-pg15 check format migrate shell bench lock clean
+.PHONY: help demo serve worker test test-pg15 check format migrate shell bench bench-paying lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 # A stamp newer than the lock file means that all of it is installed; a broken installation is simply repeated.
 .venv/.installed: requirements.lock
@@ -77,6 +77,9 @@ shell: .venv/.installed ## Django's shell
 
 bench: .venv/.installed ## benchmarks/run.py
 	@exec $(PY) benchmarks/run.py $(ARGS)
+
+bench-paying: .venv/.installed ## benchmarks/paying.py: card sales at a steady rate
+	@exec $(PY) benchmarks/paying.py $(ARGS)
 
 lock: ## requirements.lock from pyproject.toml
 	@command -v uv >/dev/null || { test -x .venv/lock/bin/uv || { $(PYTHON) -m venv .venv/lock && .venv/lock/bin/pip install -q uv; }; }

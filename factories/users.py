@@ -19,13 +19,15 @@ class UserFactory(factory.django.DjangoModelFactory):
 
 
 class CustomerFactory(factory.django.DjangoModelFactory):
-    """Builds the User first, then the Customer (source 001)."""
+    """Builds the User first, then the Customer, then the user's wallet (source 001); without it by ``create_wallet=False``."""
 
     user = factory.SubFactory(UserFactory)
     full_name = factory.Sequence(lambda n: f"Customer {n}")
+    create_wallet = factory.RelatedFactory("factories.wallet.WalletFactory", user=factory.SelfAttribute("..user"))
 
     class Meta:
         model = Customer
+        skip_postgeneration_save = True
 
 
 class AddressFactory(factory.django.DjangoModelFactory):

@@ -19,7 +19,7 @@ from apps.location.loading import load_countries
 from apps.location.models import Country
 from factories.accounts import AccountFactory, MembershipFactory, token_for
 
-pytest_plugins = ["tests.studio"]
+pytest_plugins = ["tests.studio", "tests.fakes.fixtures"]
 
 # Not the request's own work: the transaction's frame, and putting the scope back, which only a test's outer transaction needs.
 FRAME = ("BEGIN", "COMMIT", "ROLLBACK")

@@ -13,6 +13,8 @@ MONEY = frozenset({Role.OWNER, Role.MANAGER, Role.FRONT_DESK, Role.BOOKKEEPER})
 CARE = frozenset({Role.OWNER, Role.MANAGER, Role.FRONT_DESK, Role.PRACTITIONER})
 EVERYBODY = frozenset(Role)
 
+REFUNDERS = frozenset({Role.OWNER, Role.MANAGER, Role.BOOKKEEPER})
+
 READ = ("list", "retrieve")
 WRITE = ("create", "partial_update", "destroy")
 
@@ -33,10 +35,14 @@ LIFE_OF_A_BOOKING = (
     "quote_cancel",
 )
 
+REFUND_ACTIONS = dict.fromkeys(("refund", "quote_refund"), REFUNDERS)
+
 # What may be done with a package that a client owns, at orders/ and at client-packages/ alike.
 PACKAGE_ACTIONS = {
     **dict.fromkeys(("pause", "quote_pause", "resume", "transfer", "quote_transfer"), DESK),
     **dict.fromkeys(("extend", "grant"), MANAGERS),
+    **REFUND_ACTIONS,
+    "statement": MONEY,
 }
 
 
@@ -61,9 +67,10 @@ POLICY: dict[str, dict[str, frozenset[Role]]] = {
     "time-off": _resource(EVERYBODY, MANAGERS),
     "slot": {"list": EVERYBODY},
     "series": {**dict.fromkeys(READ, EVERYBODY), "quote": CARE, "create": CARE, "quote_change": CARE, "change": CARE},
-    "order": {**dict.fromkeys(READ, EVERYBODY), **PACKAGE_ACTIONS},
-    "client-package": {**dict.fromkeys(READ, EVERYBODY), "create": DESK, "schedule_next": DESK, **PACKAGE_ACTIONS},
+    "order": {**dict.fromkeys(READ, EVERYBODY), "pay": DESK, **PACKAGE_ACTIONS},
+    "client-package": {**dict.fromkeys(READ, EVERYBODY), "create": DESK, "schedule_next": DESK, "pay": DESK, **PACKAGE_ACTIONS},
     "checkout": {"create": DESK},
+    "checkout-quote": {"create": DESK},
     "booking": {
         **dict.fromkeys(READ, EVERYBODY),
         **dict.fromkeys(LIFE_OF_A_BOOKING, CARE),
@@ -75,7 +82,25 @@ POLICY: dict[str, dict[str, frozenset[Role]]] = {
     "review": {**dict.fromkeys(READ, EVERYBODY), **dict.fromkeys(("publish", "hide", "reply"), DESK)},
     "waitlist": _resource(EVERYBODY, CARE, offer=CARE, wake=CARE, candidates=EVERYBODY),
     "waitlist-offer": {**dict.fromkeys(READ, EVERYBODY), "accept": CARE, "decline": CARE},
-    "payment": {**dict.fromkeys(READ, MONEY), "mark_received": MONEY},
+    "coupon": _resource(EVERYBODY, MANAGERS),
+    "deposit-rule": _resource(EVERYBODY, MANAGERS),
+    "refund": {**dict.fromkeys(READ, MONEY), **dict.fromkeys(("approve", "mark_sent", "cancel", "check"), REFUNDERS)},
+    "dispute": dict.fromkeys(READ, MONEY),
+    "wallet": {
+        **dict.fromkeys(("retrieve", "transactions", "points"), MONEY),
+        **dict.fromkeys(("credit", "debit", "add_points"), MANAGERS),
+        "redeem_points": DESK,
+    },
+    "ledger": dict.fromkeys((*READ, "balances"), REFUNDERS),
+    "client-statement": {"statement": MONEY},
+    "gift-code": {**dict.fromkeys(READ, MONEY), "create": MANAGERS, "void": MANAGERS, "redeem": DESK},
+    "invoice": {**dict.fromkeys((*READ, "pdf"), MONEY), "create": MONEY},
+    "credit-note": dict.fromkeys((*READ, "pdf"), MONEY),
+    "bank-statement": {"create": MONEY},
+    "bank-line": dict.fromkeys((*READ, "match", "ignore"), MONEY),
+    "provider-account": {**_resource(OWNERS, OWNERS), "check": OWNERS},
+    "provider-event": {**dict.fromkeys(READ, MANAGERS), "process": MANAGERS},
+    "payment": {**dict.fromkeys(READ, MONEY), **REFUND_ACTIONS, "mark_received": MONEY, "check": MONEY, "cancel": DESK, "accept": MANAGERS},
 }
 
 

@@ -55,16 +55,20 @@ invariant(
 )
 invariant(
     "I06",
-    "The prices of what was bought, in the order and in those it was transferred to, add up to its item and discount lines.",
+    "The prices of what was bought, and the tax in them, in the order and in those it was transferred to, add up to its item and discount"
+    " lines; no session has more tax than it costs.",
     """
     SELECT sold.id FROM (
-        SELECT o.id, coalesce(sum(l.amount_cents) FILTER (WHERE l.kind IN ('item', 'discount')), 0) AS cents
-        FROM orders_order o LEFT JOIN orders_orderline l ON l.order_id = o.id WHERE o.parent_id IS NULL GROUP BY o.id
+        SELECT o.id, coalesce(sum(l.amount_cents) FILTER (WHERE l.kind IN ('item', 'discount')), 0) AS cents,
+               coalesce(sum(l.tax_cents) FILTER (WHERE l.kind IN ('item', 'discount')), 0) AS tax
+        FROM orders_order o LEFT JOIN orders_orderline l ON l.order_id = o.id
+        WHERE o.parent_id IS NULL AND o.order_type <> 'gift' GROUP BY o.id
     ) sold LEFT JOIN (
-        SELECT coalesce(o.parent_id, o.id) AS id, sum(b.price_cents) AS cents
+        SELECT coalesce(o.parent_id, o.id) AS id, sum(b.price_cents) AS cents, sum(b.tax_cents) AS tax
         FROM bookings_booking b JOIN orders_order o ON o.id = b.order_id WHERE NOT b.is_granted GROUP BY 1
     ) held ON held.id = sold.id
-    WHERE coalesce(held.cents, 0) <> sold.cents
+    WHERE (coalesce(held.cents, 0), coalesce(held.tax, 0)) <> (sold.cents, sold.tax)
+    UNION SELECT order_id FROM bookings_booking WHERE tax_cents > price_cents
     """,
 )
 invariant(

@@ -75,6 +75,13 @@ class PackagePaused(DomainError):
     default_message = "The package is paused."
 
 
+class OrderFrozen(DomainError):
+    """The payment of this session's order is disputed, or was lost in a dispute and has not been made again."""
+
+    code = "order_frozen"
+    default_message = "The payment of this order is disputed. Its sessions cannot be scheduled until that is settled."
+
+
 class HoldExpired(DomainError):
     """The hold's time ran out before it was confirmed; the session may be scheduled again if the time is still free."""
 

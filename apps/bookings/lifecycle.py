@@ -44,6 +44,7 @@ TRANSITIONS: dict[str, Transition] = {
         Transition("no-show", (Status.CONFIRMED,), (Status.NO_SHOW, Status.DRAFT)),
         Transition("undo-no-show", (Status.NO_SHOW,), (Status.CONFIRMED,)),
         Transition("forfeit", (Status.DRAFT,), (Status.FORFEITED,), by_people=False),
+        Transition("reinstate", (Status.CANCELLED,), (Status.DRAFT,), by_people=False),
         Transition("unforfeit", (Status.FORFEITED,), (Status.DRAFT,), by_people=False),
     )
 }

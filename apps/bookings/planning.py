@@ -22,6 +22,7 @@ from apps.bookings.errors import (
     LimitReached,
     NoSessionsLeft,
     NoticeTooShort,
+    OrderFrozen,
     OutsideHours,
     PackageExpired,
     PackagePaused,
@@ -45,7 +46,7 @@ Refusal = tuple[str, str]
 CONFLICT, TAKEN_TWICE = ("conflict", SlotTaken.code), ("conflict", AlreadyBooked.code)
 CLOSED, NOTICE, HORIZON = ("closed", OutsideHours.code), ("notice", NoticeTooShort.code), ("horizon", BeyondHorizon.code)
 LIMIT, EXPIRED, PAUSED = ("limit", LimitReached.code), ("expired", PackageExpired.code), ("paused", PackagePaused.code)
-NO_SESSION = ("no_session", NoSessionsLeft.code)
+NO_SESSION, FROZEN = ("no_session", NoSessionsLeft.code), ("no_session", OrderFrozen.code)
 
 
 # -- sessions
@@ -68,7 +69,9 @@ class Validity:
         return cls(account, at, pauses)
 
     def refusal(self, order: Order, start: datetime) -> Refusal | None:
-        """What ``refuse_outside_validity`` would say to a session of this order at ``start``."""
+        """What ``refuse_frozen`` and ``refuse_outside_validity`` would say to a session of this order at ``start``."""
+        if order.frozen_at is not None:
+            return FROZEN
         zone = ZoneInfo(self.account.timezone)
         day = start.astimezone(zone).date()
         paused = (p.first_day <= day and (p.last_day is None or p.last_day >= day) for p in self.pauses.get(order.pk, ()))

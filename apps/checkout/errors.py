@@ -15,3 +15,17 @@ class NotForSale(DomainError):
 
     code = "not_for_sale"
     default_message = "This is not for sale at the moment."
+
+
+class MethodNotOffered(DomainError):
+    """Clients of this business cannot pay this way online."""
+
+    code = "method_not_offered"
+    default_message = "This way of paying is not offered online."
+
+
+class NothingToRefund(DomainError):
+    """Every session of the order is used or was cancelled, and nothing was paid too much."""
+
+    code = "nothing_to_refund"
+    default_message = "There is nothing left on this order that could be refunded."

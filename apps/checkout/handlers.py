@@ -1,13 +1,25 @@
-"""What follows for those who wait when the time of a session changes hands. Handlers run at least once."""
+"""What follows when the time of a session changes hands: for those who wait, and for the money that waits with it.
 
+Handlers run at least once.
+"""
+
+import logging
 from datetime import datetime
 
+from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from apps.bookings.models import Booking, WaitlistOffer
+from apps.bookings.models import Booking, Side, Status, WaitlistOffer
+from apps.bookings.services.scheduling import confirm_booking, extend_hold
 from apps.checkout.waitlist import offer_freed_time, settle_offers_at
-from apps.core.events import on
+from apps.core.errors import DomainError
+from apps.core.events import on, within
 from apps.core.models import Event
+from apps.payments.models import OPEN, Payment
+from apps.payments.services.unpaid import ONLINE
+
+logger = logging.getLogger(__name__)
 
 
 @on("booking.cancelled", "booking.rescheduled", "booking.hold_released", "booking.declined")
@@ -47,3 +59,55 @@ def pass_an_offer_on(event: Event) -> None:
             practitioner_id=offer.practitioner_id,
             start_time=offer.start_time,
         )
+
+
+NOT_BY_PEOPLE = ("lapsed", "unpaid")
+"""Why a hold ends by itself: its start is claimed again when the money comes after all."""
+
+
+@within("booking.hold_released", "booking.cancelled", "booking.declined")
+def forget_the_start_of_a_payment(booking: Booking) -> None:
+    """Somebody has given up the start that an open payment waits with: when the money comes, it is the order's and books nothing.
+
+    In the same transaction, because the money may come the moment after.
+    """
+    waiting = Payment.objects.filter(booking=booking, status__in=OPEN).order_by("pk")
+    if not waiting.exists():
+        return
+    told = Event.objects.filter(subject_type=booking._meta.label_lower, subject_id=booking.pk).order_by("-pk").first()
+    if told is None or told.changes.get("why", [None, None])[1] in NOT_BY_PEOPLE:  # a lapsed hold is freed without its order's lock
+        return
+    for payment in waiting.select_for_update(no_key=True):
+        payment.booking = payment.practitioner = payment.start_time = None
+        payment.save(update_fields=["booking", "practitioner", "start_time", "updated_at"])
+
+
+# A payment waits with one session; of a waiting party everybody's place is held for it.
+
+
+def _party_of(booking: Booking) -> QuerySet:
+    """The other places that are held with a session for the same offer and the same money."""
+    same = Booking.objects.filter(order=booking.order_id, offer=booking.offer_id, status=Status.HELD)
+    return same.filter(start_time=booking.start_time, practitioner=booking.practitioner_id).exclude(pk=booking.pk).order_by("pk")
+
+
+@within("payment.succeeded")
+def book_the_party_that_was_paid(payment: Payment) -> None:
+    """The money of a waiting party has come: every place that is still held for it is theirs."""
+    booking = Booking.objects.filter(pk=payment.booking_id, offer__isnull=False).first() if payment.booking_id else None
+    if booking is None:
+        return
+    for other in _party_of(booking):
+        try:
+            with transaction.atomic():
+                confirm_booking(other, by=Side.SYSTEM if payment.order.source in ONLINE else Side.PROVIDER, at=payment.received_at)
+        except DomainError as refusal:  # its hold has lapsed: it is a session of the client's that is paid and has no time
+            logger.info("booking %s of a party is not booked: %s", other.pk, refusal.code)
+
+
+@within("booking.hold_extended")
+def hold_the_party_as_long(booking: Booking) -> None:
+    """The start is held longer for its money, and so are the places of those who come along."""
+    if booking.offer_id is not None and booking.hold_expires_at is not None:
+        for other in _party_of(booking):
+            extend_hold(other, until=booking.hold_expires_at)

@@ -1,10 +1,11 @@
 """Offering freed time to those who wait, and their yes (rules.md §10, docs/adr/0009-waitlist.md).
 
 An offer is a real hold of real sessions: the client's own unscheduled ones, and what is missing is sold without a payment. The
-payment comes with the yes; without one the order is cancelled with a total of 0.
+payment comes with the yes, by the rules of a sale; without one the order is cancelled with a total of 0.
 """
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,9 +18,10 @@ from apps.accounts.selectors import setting
 from apps.bookings.errors import HoldExpired, NoticeTooShort, OfferClosed, QuietHours
 from apps.bookings.matching import Opening, accepts_at_once, entries_for, opening_at, quiet_until, usable_sessions
 from apps.bookings.models import Booking, Side, Status, WaitlistEntry, WaitlistOffer
-from apps.bookings.services.claims import lock_practitioners
-from apps.bookings.services.scheduling import confirm_booking, hold_booking, schedule_booking
+from apps.bookings.services.claims import lock_practitioners, refuse_unpaid
+from apps.bookings.services.scheduling import confirm_booking, extend_hold, hold_booking, release_hold, schedule_booking
 from apps.bookings.services.waiting import (
+    Locked,
     decline_offer,
     entry_actions,
     lapse_offer,
@@ -30,14 +32,18 @@ from apps.bookings.services.waiting import (
     withdraw_offer,
 )
 from apps.catalog.models import Practitioner
-from apps.checkout.services import sell
+from apps.checkout.errors import MethodNotOffered
+from apps.checkout.services import due_now, first_way_of_paying, refuse_method, sell, waits_until
 from apps.core.db import joined
 from apps.core.errors import DomainError, InvalidTransition
 from apps.core.events import emit
 from apps.core.tenancy import account_scope
 from apps.orders.models import Order
-from apps.payments.models import Payment
+from apps.packages.selectors import PlannedSession
+from apps.payments.models import PROVIDERS, Payment
 from apps.payments.services import create_payment
+from apps.payments.services.unpaid import ONLINE
+from apps.payments.services.wallet import spend_credit
 from apps.users.models import User
 
 logger = logging.getLogger(__name__)
@@ -168,40 +174,75 @@ def _link(sessions: list[Booking], offer: WaitlistOffer) -> None:
 # -- the answer
 
 
+@dataclass(frozen=True, slots=True)
+class _Yes:
+    """Who says yes to an offer, and how they want to pay for what is sold for it (None: the first way that is offered to them)."""
+
+    by: str
+    method: str | None = None
+    placed_by: User | None = None
+
+
 @joined
 def accept_offer(
-    offer: WaitlistOffer, *, method: str = Payment.Method.CASH, placed_by: User | None = None, at: datetime | None = None
+    offer: WaitlistOffer,
+    *,
+    method: str | None = None,
+    by: str = Side.PROVIDER,
+    placed_by: User | None = None,
+    at: datetime | None = None,
 ) -> WaitlistOffer:
-    """The client's yes: the held sessions are confirmed (or requested, where the service requires approval) and what was sold for
-    them is to be paid by ``method``. The first yes to a broadcast books, and those who come too late are told so.
+    """The client's yes, from themselves or (``by`` provider) as staff heard it. What was sold for the offer is to be paid by ``method``,
+    by the rules of a sale: all of it or a deposit, and only in ways that are offered.
 
-    Raises OfferClosed (answered, lapsed, withdrawn, or its hold is gone) and, for a broadcast, everything that scheduling raises.
+    Its sessions are confirmed (or requested, where the service requires approval), except that those that have to be paid beforehand
+    stay held until their payment has come in. The first yes to a broadcast books, and those who come too late are told so.
+    Raises OfferClosed (answered, lapsed, withdrawn, or its hold is gone), MethodNotOffered, ProviderOff, NoWallet, InsufficientFunds,
+    PaymentRequired (the client's own session is one of an unpaid order) and, for a broadcast, everything that scheduling raises.
     """
-    return _accept(offer, method, placed_by, at or timezone.now())
+    return _accept(offer, _Yes(by, method, placed_by), at or timezone.now())
 
 
-def _accept(offer: WaitlistOffer, method: str, placed_by: User | None, at: datetime, *, by_hand: bool = False) -> WaitlistOffer:
+def _accept(offer: WaitlistOffer, yes: _Yes, at: datetime, *, by_hand: bool = False) -> WaitlistOffer:
     """``by_hand``: staff have confirmed its sessions, perhaps not all, so the offer follows, however late."""
     offer = WaitlistOffer.objects.select_related("entry__account", "entry__client", "entry__service", "practitioner").get(pk=offer.pk)
     _refuse_unanswerable(offer, at, late=by_hand)
     order: Order | None = offer.order
     booked: list[Booking] = []
     if offer.mode == Mode.BROADCAST:
-        booked, order = _book(offer, placed_by, at)
+        booked, order = _book(offer, yes, at)
     held = lock_offer(offer.pk)
     _refuse_unanswerable(held.offer, at, late=by_hand)
+    if order is not None:
+        order = Order.objects.get(pk=order.pk)  # as it is now that it is locked
+    method, until = _terms(order, held.entry.account, yes, at)
     if offer.mode == Mode.BROADCAST:
         held.offer.order = order
         held.offer.save(update_fields=["order", "updated_at"])
-        _link(booked, held.offer)
+        _link([session for session in booked if session.status != Status.DRAFT], held.offer)
+        sold = [session for session in booked if order is not None and session.order_id == order.pk]
     else:
-        _confirm([session for session in held.sessions if session.offer_id == held.offer.pk], 1 if by_hand else held.entry.party, at)
+        mine = [session for session in held.sessions if session.offer_id == held.offer.pk]
+        sold = [session for session in mine if order is not None and session.order_id == order.pk]
+        _require_held(mine, 1 if by_hand else held.entry.party)
+        _confirm([session for session in mine if until is None or session not in sold], yes.by, at)
+        if until is not None:
+            sold, until = _keep(sold, until, at)
     if order is not None:
-        _collect(order, method, at)
+        _collect(order, held, sold, yes, method, until, at)
     mark_accepted(held, at)
     if offer.mode == Mode.BROADCAST:
         _tell_the_others(held.offer, held.entry, at)
     return held.offer
+
+
+def _terms(order: Order | None, account: Account, yes: _Yes, at: datetime) -> tuple[str, datetime | None]:
+    """(how what was sold is paid, until when its sessions are held for the money: None when they are booked without)."""
+    if order is None or not order.total_amount_cents:
+        return Payment.Method.CASH, None
+    method = yes.method or first_way_of_paying(account, by=yes.by)
+    refuse_method(account, method=method, by=yes.by)
+    return method, waits_until(account, method=method, by=yes.by, at=at)
 
 
 def _refuse_unanswerable(offer: WaitlistOffer, at: datetime, *, late: bool) -> None:
@@ -210,33 +251,82 @@ def _refuse_unanswerable(offer: WaitlistOffer, at: datetime, *, late: bool) -> N
         raise OfferClosed("This offer has lapsed.", status=Offer.LAPSED)
 
 
-def _confirm(sessions: list[Booking], needed: int, at: datetime) -> None:
-    """Confirm what is held; sessions that somebody has confirmed by hand already stay as they are."""
-    live = [session for session in sessions if session.status in (Status.HELD, *BOOKED)]
-    if len(live) < needed:
+def _require_held(sessions: list[Booking], needed: int) -> None:
+    if sum(session.status in (Status.HELD, *BOOKED) for session in sessions) < needed:
         raise OfferClosed("The time of this offer is not held any more.")
-    for session in live:
+
+
+def _confirm(sessions: list[Booking], by: str, at: datetime) -> None:
+    """Confirm what is held; sessions that somebody has confirmed by hand already stay as they are."""
+    for session in sessions:
         if session.status == Status.HELD:
             try:
-                confirm_booking(session, by=Side.CLIENT, at=at)
+                confirm_booking(session, by=Side.CLIENT if by == Side.CLIENT else Side.SYSTEM, at=at)
             except HoldExpired as error:
                 raise OfferClosed("This offer has lapsed.", status=Offer.LAPSED) from error
 
 
-def _book(offer: WaitlistOffer, placed_by: User | None, at: datetime) -> tuple[list[Booking], Order | None]:
-    """Book the start of a broadcast for the first who says yes."""
+def _keep(sold: list[Booking], until: datetime, at: datetime) -> tuple[list[Booking], datetime]:
+    """Hold what was sold for its money, at least as long as it is held anyway; what is not held for money is a draft until it is paid."""
+    if until <= at:
+        return sold, until
+    ends = [session.hold_expires_at for session in sold if session.status == Status.HELD and session.hold_expires_at is not None]
+    until = max([until, *ends])
+    return [extend_hold(session, until=until, at=at) if session.status == Status.HELD else session for session in sold], until
+
+
+def _book(offer: WaitlistOffer, yes: _Yes, at: datetime) -> tuple[list[Booking], Order | None]:
+    """Book the start of a broadcast for the first who says yes, or hold it until they have paid."""
     lock_practitioners([offer.practitioner_id], at)  # before anything is sold, as everybody does
-    sessions, order = _sessions_for(offer.entry, offer.practitioner, offer.start_time, placed_by, at)
+    sessions, order = _sessions_for(offer.entry, offer.practitioner, offer.start_time, yes.placed_by, at)
+    _, until = _terms(order, offer.entry.account, yes, at)
     wanted: dict[str, Any] = {"practitioner": offer.practitioner, "start_time": offer.start_time, "by": Side.SYSTEM, "at": at}
-    numbered = enumerate(sessions, start=1)
-    return [schedule_booking(session, attendee_name=_guest(number), **wanted) for number, session in numbered], order
+    booked = []
+    for number, session in enumerate(sessions, start=1):
+        if until is None or order is None or session.order_id != order.pk:
+            session = schedule_booking(session, attendee_name=_guest(number), **wanted)
+            if yes.by == Side.CLIENT:
+                refuse_unpaid(session.order)
+        elif until > at:
+            session = hold_booking(session, attendee_name=_guest(number), expires_at=until, **wanted)
+        booked.append(session)
+    return booked, order
 
 
-def _collect(order: Order, method: str, at: datetime) -> None:
-    order = Order.objects.get(pk=order.pk)  # as it is now that it is locked
+def _collect(order: Order, held: Locked, sold: list[Booking], yes: _Yes, method: str, until: datetime | None, at: datetime) -> None:
+    """Expect what is due now of what was sold for an offer. Who says yes themselves has placed the order (rules.md §4)."""
+    entry = held.entry
+    if yes.by == Side.CLIENT and order.source not in ONLINE:
+        order.source = "public"
+        order.save(update_fields=["source", "updated_at"])
     if order.total_amount_cents:
-        create_payment(order=order, method=method, amount_cents=order.total_amount_cents, at=at)
+        plan = [PlannedSession(session.position, entry.service, session.price_cents) for session in sold]
+        due = due_now(
+            order,
+            client=entry.client,
+            package=None,
+            service=entry.service,
+            plan=plan,
+            instalments=None,
+            start_time=held.offer.start_time,
+            at=at,
+        )
+        if method == Payment.Method.WALLET:
+            spend_credit(order=order, amount_cents=due, reserve=False, at=at)
+        else:
+            waiting = sold[0] if until is not None and sold else None
+            payment = create_payment(order=order, method=method, amount_cents=due, booking=waiting, expires_at=until, at=at)
+            if waiting is not None and until is not None and until <= at:
+                _claim_later(payment, held.offer, at)
     emit("order.placed", order, changes={"total_amount_cents": [None, order.total_amount_cents]})
+
+
+def _claim_later(payment: Payment, offer: WaitlistOffer, at: datetime) -> None:
+    """Its time is not held for the money: it is claimed when that is here, as in a sale."""
+    for one in Booking.objects.filter(order_id=payment.order_id, status=Status.HELD).order_by("pk"):
+        release_hold(one, at=at, why="unpaid")
+    payment.practitioner_id, payment.start_time, payment.expires_at = offer.practitioner_id, offer.start_time, None
+    payment.save(update_fields=["practitioner", "start_time", "expires_at", "updated_at"])
 
 
 def _tell_the_others(accepted: WaitlistOffer, entry: WaitlistEntry, at: datetime) -> None:
@@ -258,8 +348,10 @@ def token_of(offer: WaitlistOffer) -> str:
 
 
 @transaction.atomic
-def answer_by_token(*, token: str, accept: bool, method: str = Payment.Method.CASH, at: datetime | None = None) -> WaitlistOffer:
-    """The answer of whoever holds the token, in the offer's own account. Raises OfferClosed, also for a token that is not ours."""
+def answer_by_token(*, token: str, accept: bool, method: str | None = None, at: datetime | None = None) -> WaitlistOffer:
+    """The answer of whoever holds the token, in the offer's own account. Raises OfferClosed, also for a token that is not ours, and what
+    ``accept_offer`` raises.
+    """
     try:
         account_id, offer_id, nonce = signing.loads(token, salt=SALT)
     except (signing.BadSignature, ValueError, TypeError) as error:
@@ -268,7 +360,7 @@ def answer_by_token(*, token: str, accept: bool, method: str = Payment.Method.CA
         offer = WaitlistOffer.objects.filter(pk=offer_id, nonce=nonce, account__status=Account.Status.ACTIVE).first()
         if offer is None:
             raise OfferClosed
-        return accept_offer(offer, method=method, at=at) if accept else decline_offer(offer, at=at)
+        return accept_offer(offer, method=method, by=Side.CLIENT, at=at) if accept else decline_offer(offer, at=at)
 
 
 # -- by itself
@@ -314,10 +406,21 @@ def _try(entry: WaitlistEntry, opening: Opening, at: datetime) -> WaitlistOffer 
     try:
         with transaction.atomic():
             offer = _hold(entry, practitioner, opening.start_time, None, at)
-            return accept_offer(offer, at=at) if accepts_at_once(entry, opening.start_time, at) else offer
+            if not accepts_at_once(entry, opening.start_time, at) or _pays_beforehand(offer, at):
+                return offer
+            return accept_offer(offer, by=Side.CLIENT, at=at)
     except DomainError as refusal:  # a limit of the client, another offer at this moment …: it is the next one's turn
         logger.info("waitlist entry %s is passed over: %s", entry.pk, refusal.code)
         return None
+
+
+def _pays_beforehand(offer: WaitlistOffer, at: datetime) -> bool:
+    """Whether a yes that was given beforehand is not enough, because somebody has to pay (or to say how): the client answers themselves."""
+    order = offer.order
+    try:
+        return order is not None and _terms(order, order.account, _Yes(Side.CLIENT), at)[0] in PROVIDERS
+    except MethodNotOffered:
+        return True
 
 
 def _broadcast(entries: list[WaitlistEntry], opening: Opening, at: datetime) -> list[WaitlistOffer]:
@@ -351,7 +454,7 @@ def settle_offers_at(practitioner_id: int, start_time: datetime, *, at: datetime
         try:
             with transaction.atomic():
                 if states & set(BOOKED):
-                    _accept(offer, Payment.Method.CASH, None, at, by_hand=True)
+                    _accept(offer, _Yes(Side.PROVIDER, Payment.Method.CASH), at, by_hand=True)
                 elif offer.expires_at <= at:
                     lapse_offer(offer, at=at)
                 else:

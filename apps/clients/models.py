@@ -29,6 +29,12 @@ class Client(TenantModel):
         INACTIVE = "inactive"
         ARCHIVED = "archived"
 
+    class TaxCode(models.TextChoices):
+        """Why no tax is charged."""
+
+        EXEMPT = "exempt"
+        REVERSE_CHARGE = "reverse_charge"
+
     customer = models.ForeignKey(Customer, models.PROTECT, related_name="clients", null=True, blank=True)
     full_name = models.CharField(max_length=255)
     email = models.EmailField(max_length=254, blank=True)
@@ -39,6 +45,11 @@ class Client(TenantModel):
     tags = ArrayField(models.CharField(max_length=50), default=list, blank=True)
     custom_fields = models.JSONField(default=dict, blank=True)
     consents = models.JSONField(default=dict, blank=True)
+    tax_id = models.CharField(max_length=32, blank=True, db_default="", help_text="VAT number or the like, printed on invoices.")
+    tax_code = models.CharField(
+        max_length=16, choices=TaxCode.choices, blank=True, db_default="", help_text="Why this client is charged no tax; empty: they are."
+    )
+    billing_address = models.TextField(max_length=500, blank=True, db_default="", help_text="As invoices print it, line by line.")
     merged_into = TenantForeignKey("self", models.SET_NULL, related_name="merged_from", null=True, blank=True)
 
     objects: ClassVar[Any] = scoped(ClientQuerySet)

@@ -1,7 +1,9 @@
 """What PostgreSQL says, in the trade's words."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import IntegrityError, connection, transaction
@@ -30,9 +32,41 @@ def joined(function: Callable[P, R]) -> Callable[P, R]:
     """A service's transaction: one of its own, or the caller's without a savepoint (two statements fewer per call).
 
     An error inside a caller's transaction dooms all of it; a caller that goes on after an error opens a savepoint around
-    the call (``transaction.atomic()``).
+    the call (``transaction.atomic()``). What was left for the end (``at_end``) runs when the outermost service is done.
     """
-    return transaction.atomic(savepoint=False)(function)
+
+    @wraps(function)
+    def service(*args: P.args, **kwargs: P.kwargs) -> R:
+        with transaction.atomic(savepoint=False):
+            if _left.get() is not None:
+                return function(*args, **kwargs)
+            left: dict[Hashable, Callable[[], object]] = {}
+            token = _left.set(left)
+            try:
+                result = function(*args, **kwargs)
+                while left:
+                    left.pop(next(iter(left)))()
+                return result
+            finally:
+                _left.reset(token)
+
+    return service
+
+
+_left: ContextVar[dict[Hashable, Callable[[], object]] | None] = ContextVar("left_for_the_end", default=None)
+
+
+def at_end(key: Hashable, call: Callable[[], object]) -> None:
+    """Run ``call`` once per ``key`` when the outermost service is done, in its transaction; at once when none is running.
+
+    For what follows from the final state of several changes. ``call`` reads that state itself: what registered it may have been
+    rolled back to a savepoint since.
+    """
+    left = _left.get()
+    if left is None:
+        call()
+    else:
+        left.setdefault(key, call)
 
 
 @contextmanager

@@ -16,9 +16,11 @@ from apps.core.tenancy import account_scope
 logger = logging.getLogger(__name__)
 
 Handler = Callable[[Event], None]
+Follower = Callable[[Any], None]
 
 _handlers: dict[str, list[str]] = {}
 _by_name: dict[str, Handler] = {}
+_followers: dict[str, list[Follower]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,20 @@ def on(*types: str) -> Callable[[Handler], Handler]:
     return register
 
 
+def within(*types: str) -> Callable[[Follower], Follower]:
+    """Register what belongs to the change itself: called with the subject in the emitting transaction, which it can undo.
+
+    Only for records that must never disagree with the change (the ledger). It should leave its work to ``core.db.at_end``.
+    """
+
+    def register(follower: Follower) -> Follower:
+        for event_type in types:
+            _followers.setdefault(event_type, []).append(follower)
+        return follower
+
+    return register
+
+
 def emit(event_type: str, subject: Model, *, changes: dict[str, Any] | None = None, account_id: int | None = None) -> Event:
     """Write an event about ``subject`` and queue its handlers, both in the caller's transaction.
 
@@ -76,6 +92,8 @@ def emit(event_type: str, subject: Model, *, changes: dict[str, Any] | None = No
         source=who.source,
         changes=changes or {},
     )
+    for follow in _followers.get(event_type, ()):
+        follow(subject)
     names = _handlers.get(event_type, ())
     jobs.defer_many(deliver, ({"account_id": event.account_id, "event_id": event.pk, "handler": name} for name in names))
     return event

@@ -1,12 +1,14 @@
 """Idempotency keys: the first request does the work, every repetition gets its reply (24 hours).
 
 Three short transactions (blueprint, Tenancy 6): claim the key; do the work and store the reply together; on failure
-release the key. The reply is stored in the transaction of the work, so there is never one without the other.
+release the key. The reply is stored in the transaction of the work, so there is never one without the other. Work that calls the
+outside world has a transaction before and one after the call; the first one keeps with the key where to go on after a crash.
 """
 
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 from django.db.models import QuerySet
@@ -29,12 +31,16 @@ CLAIM = """
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A key that this request owns since ``claimed_at``, or whose earlier reply (``status_code`` …) is to be repeated."""
+    """A key that this request owns since ``claimed_at``, or whose earlier reply (``status_code`` …) is to be repeated.
+
+    ``state`` is what an earlier request of the same key had written before it was cut off: the work goes on from there.
+    """
 
     id: int
     claimed_at: datetime
     status_code: int | None = None
     response: str = ""
+    state: dict[str, Any] | None = None
 
     @property
     def is_replay(self) -> bool:
@@ -70,9 +76,10 @@ def claim(*, account_id: int, actor_id: int | None, key: str, request_hash: str,
         return Claim(row.pk, row.created_at, row.status_code, row.response)
     if row.status_code is None and at - row.created_at < ABANDONED_AFTER:
         raise IdempotencyInProgress
-    row.request_hash, row.status_code, row.response, row.created_at = request_hash, None, "", at
-    row.save(update_fields=["request_hash", "status_code", "response", "created_at"])
-    return Claim(row.pk, at)
+    state = None if expired else row.state
+    row.request_hash, row.status_code, row.response, row.created_at, row.state = request_hash, None, "", at, state
+    row.save(update_fields=["request_hash", "status_code", "response", "created_at", "state"])
+    return Claim(row.pk, at, state=state)
 
 
 def store_reply(claim: Claim, status_code: int, response: str) -> None:
@@ -83,6 +90,20 @@ def store_reply(claim: Claim, status_code: int, response: str) -> None:
     """
     if not _owned(claim).update(status_code=status_code, response=response):
         raise IdempotencyInProgress
+
+
+def keep_state(claim: Claim, state: dict[str, Any]) -> None:
+    """Remember what has been written, in the same transaction, before the outside world is called.
+
+    Raises IdempotencyInProgress when another request has taken the key over.
+    """
+    if not _owned(claim).update(state=state):
+        raise IdempotencyInProgress
+
+
+def suspend(claim: Claim) -> None:
+    """Give a key back whose work has begun and could not be finished: the next request with it goes on at once."""
+    _owned(claim).update(created_at=claim.claimed_at - ABANDONED_AFTER)
 
 
 def release(claim: Claim) -> None:

@@ -8,8 +8,10 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
+from django.db import transaction
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
+from procrastinate.exceptions import AlreadyEnqueued
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +27,16 @@ def defer_many(job: Any, arguments: Iterable[dict[str, Any]]) -> None:
     batch = list(arguments)
     if batch:
         job.batch_defer(*batch)
+
+
+def defer_once(job: Any, lock: str, **arguments: Any) -> bool:
+    """Queue a job inside the current transaction, unless one with this lock is waiting; says whether it did."""
+    try:
+        with transaction.atomic():
+            job.configure(queueing_lock=lock).defer(**arguments)
+    except AlreadyEnqueued:
+        return False
+    return True
 
 
 @app.periodic(cron="* * * * *")

@@ -126,6 +126,7 @@ class IdempotencyKey(TenantModel):
     request_hash = models.CharField(max_length=64)
     status_code = models.PositiveSmallIntegerField(null=True, blank=True)
     response = models.TextField(blank=True)
+    state = models.JSONField(null=True, blank=True, help_text="What was written before the outside world was called: where to go on.")
 
     class Meta:
         constraints: ClassVar = [

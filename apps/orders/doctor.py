@@ -11,6 +11,15 @@ invariant(
     """,
 )
 invariant(
+    "I06.tax",
+    "The taxes of an order's lines add up to its tax, and none exceeds its line.",
+    """
+    SELECT o.id FROM orders_order o LEFT JOIN orders_orderline l ON l.order_id = o.id
+    GROUP BY o.id HAVING coalesce(sum(l.tax_cents), 0) <> o.tax_cents
+    UNION SELECT order_id FROM orders_orderline WHERE abs(tax_cents) > abs(amount_cents) OR tax_cents::numeric * amount_cents < 0
+    """,
+)
+invariant(
     "I18.orders",
     "No order points into another account.",
     """

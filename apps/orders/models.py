@@ -28,6 +28,14 @@ class Order(TenantModel):
     class Type(models.TextChoices):
         SERVICE = "service"
         PACKAGE = "package"
+        GIFT = "gift"
+
+    class TaxRounding(models.TextChoices):
+        """Where tax is rounded: on each line, or once per rate; then from the sum of nets, or so that the gross stays (rules.md §7)."""
+
+        LINE = "line"
+        NET_SUM = "net_sum"
+        GROSS_SUM = "gross_sum"
 
     class Status(models.TextChoices):
         ACTIVE = "active"
@@ -54,6 +62,12 @@ class Order(TenantModel):
     tax_cents = models.PositiveBigIntegerField(default=0)
     total_amount_cents = models.PositiveBigIntegerField()
     currency = models.CharField(max_length=3)
+    prices_include_tax = models.BooleanField(
+        default=True, db_default=True, help_text="Whether subtotal and discount contain the tax; otherwise it is added to them."
+    )
+    tax_rounding = models.CharField(max_length=10, choices=TaxRounding.choices, default=TaxRounding.LINE, db_default="line")
+    tax_code = models.CharField(max_length=16, choices=Client.TaxCode.choices, blank=True, db_default="")
+    frozen_at = models.DateTimeField(null=True, blank=True, help_text="A payment is disputed: unused sessions cannot be scheduled.")
     package_metadata = models.JSONField(default=dict, blank=True)
     activated_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
@@ -87,7 +101,8 @@ class Order(TenantModel):
             UniqueConstraint(fields=["account", "number"], name="orders_order_unique_number"),
             CheckConstraint(
                 condition=Q(order_type="service", service__isnull=False, package=None)
-                | Q(order_type="package", package__isnull=False, service=None),
+                | Q(order_type="package", package__isnull=False, service=None)
+                | Q(order_type="gift", package=None, service=None),
                 name="orders_order_one_subject",
             ),
             CheckConstraint(condition=Q(discount_cents__lte=F("subtotal_cents")), name="orders_order_discount"),
@@ -192,7 +207,10 @@ class PackagePause(TenantModel):
 
 
 class OrderLine(TenantModel):
-    """One line of an order. ``amount_cents`` is signed: discounts are negative."""
+    """One line of an order. ``amount_cents`` is signed (discounts are negative) and what is to be paid; ``tax_cents`` is the tax in it.
+
+    ``unit_price_cents`` is the price as it is quoted: with tax or without it, as the order says.
+    """
 
     class Kind(models.TextChoices):
         ITEM = "item"
@@ -207,6 +225,8 @@ class OrderLine(TenantModel):
     quantity = models.PositiveIntegerField(default=1)
     unit_price_cents = models.BigIntegerField()
     amount_cents = models.BigIntegerField()
+    tax_rate = models.DecimalField(max_digits=5, decimal_places=2, null=True, blank=True, help_text="Per cent, as it was at the sale.")
+    tax_cents = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
         constraints: ClassVar = [

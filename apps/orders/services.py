@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from datetime import date, datetime
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import BigIntegerField, F, Max, QuerySet
+from django.db.models import BigIntegerField, F, Max, QuerySet, Sum
 
 from apps.core.compiled import InParam, Param, run
 from apps.core.errors import NotFound
@@ -35,8 +36,13 @@ def _orders() -> QuerySet:
     return wanted.select_for_update(of=("self",), no_key=True).select_related("account").order_by("pk")
 
 
-def add_line(order: Order, *, kind: str, description: str, amount_cents: int) -> OrderLine:
-    """One more line (signed cents) on a locked order; its total and payment status follow, and ``order.changed`` says so."""
+def add_line(
+    order: Order, *, kind: str, description: str, amount_cents: int, tax_cents: int = 0, tax_rate: Decimal | None = None
+) -> OrderLine:
+    """One more line on a locked order: signed cents, ``tax_cents`` of which are tax.
+
+    The order's sums and payment status follow, and ``order.changed`` says so; ``order.paid`` (or ``overpaid``) when that pays it.
+    """
     before, was = order.total_amount_cents, order.payment_status
     last = order.lines.aggregate(last=Max("position"))["last"] or 0  # type: ignore[attr-defined]
     line = OrderLine.objects.create(
@@ -47,15 +53,29 @@ def add_line(order: Order, *, kind: str, description: str, amount_cents: int) ->
         description=description[:255],
         unit_price_cents=amount_cents,
         amount_cents=amount_cents,
+        tax_cents=tax_cents,
+        tax_rate=tax_rate,
     )
     order.total_amount_cents += amount_cents
+    order.tax_cents += tax_cents
     order.payment_status = payment_status_of(order)
-    order.save(update_fields=["total_amount_cents", "payment_status", "updated_at"])
+    order.save(update_fields=["total_amount_cents", "tax_cents", "payment_status", "updated_at"])
     changes = {"total_amount_cents": [before, order.total_amount_cents], "line": [None, description[:255]]}
     if was != order.payment_status:
         changes["payment_status"] = [was, order.payment_status]
     emit("order.changed", order, changes=changes)
+    settled = (Order.PaymentStatus.PAID, Order.PaymentStatus.OVERPAID)
+    if order.payment_status in settled and was not in settled:  # its price has come down to what was paid
+        emit(f"order.{order.payment_status}", order, changes={"payment_status": [was, order.payment_status]})
     return line
+
+
+def sold_for(order: Order) -> int:
+    """What was to be paid for the sessions of an order at its sale, before anything was taken back or charged on top (cents)."""
+    if order.prices_include_tax:
+        return order.subtotal_cents - order.discount_cents
+    sold = order.lines.filter(kind__in=[OrderLine.Kind.ITEM, OrderLine.Kind.DISCOUNT])  # type: ignore[attr-defined]
+    return sold.aggregate(cents=Sum("amount_cents"))["cents"] or 0
 
 
 def activate_on(order: Order, *, rule: str, at: datetime) -> None:

@@ -7,7 +7,14 @@ from django.http import HttpRequest
 
 from apps.core.admin import ReadOnlyInline, TenantAdmin
 from apps.orders.admin import Purchases
-from apps.payments.models import Payment
+from apps.payments import (
+    admin_credit,  # noqa: F401  registers the admin of credit and gift codes
+    admin_documents,  # noqa: F401  registers the admin of invoices and bank lines
+    admin_ledger,  # noqa: F401  registers the admin of the books
+    admin_providers,  # noqa: F401  registers the admin of providers and their events
+    admin_terms,  # noqa: F401  registers what is in it
+)
+from apps.payments.models import Dispute, Payment, Refund
 from apps.payments.services import mark_received
 
 
@@ -44,3 +51,31 @@ class PaymentAdmin(TenantAdmin):
         with transaction.atomic():
             received = [mark_received(payment) for payment in payments.select_related(None).order_by("order_id", "pk")]
         self.message_user(request, f"{len(received)} received.", messages.SUCCESS)
+
+
+@admin.register(Refund)
+class RefundAdmin(TenantAdmin):
+    """Money going back, to read. It is decided about in the app, where providers are told."""
+
+    resource = "refund"
+    list_display = ("created_at", "order", "client", "method", "amount_cents", "currency", "status", "failure", "completed_at")
+    list_filter = ("status", "method")
+    search_fields = ("provider_ref", "order__number", "client__full_name", "client__email")
+    date_hierarchy = "created_at"
+    ordering = ("-created_at", "-pk")
+    list_select_related = ("order", "client")
+    writes = frozenset()
+
+
+@admin.register(Dispute)
+class DisputeAdmin(TenantAdmin):
+    """Chargebacks, to read."""
+
+    resource = "dispute"
+    list_display = ("created_at", "order", "client", "amount_cents", "currency", "status", "reason", "closed_at")
+    list_filter = ("status",)
+    search_fields = ("provider_ref", "order__number", "client__full_name", "client__email")
+    date_hierarchy = "created_at"
+    ordering = ("-created_at", "-pk")
+    list_select_related = ("order", "client")
+    writes = frozenset()

@@ -5,4 +5,13 @@ class PaymentsConfig(AppConfig):
     name = "apps.payments"
 
     def ready(self) -> None:
-        from apps.payments import doctor, handlers  # noqa: F401  registers invariants and event handlers
+        from apps.payments import (  # noqa: F401  registers invariants, event handlers and what the books follow
+            books,
+            doctor,
+            doctor_books,
+            doctor_invoices,
+            handlers,
+            handlers_credit,
+            handlers_invoices,
+            tasks_credit,
+        )

@@ -43,3 +43,59 @@ invariant(
     UNION ALL SELECT p.id FROM payments_payment p JOIN clients_client c ON c.id = p.client_id WHERE c.account_id <> p.account_id
     """,
 )
+invariant(
+    "I08",
+    "What went back of a payment, is on its way back or in dispute is what its refunds and disputes say, and no more than came in.",
+    """
+    SELECT p.id FROM payments_payment p
+    LEFT JOIN LATERAL (
+        SELECT coalesce(sum(amount_cents) FILTER (WHERE status = 'succeeded'), 0) AS back,
+               coalesce(sum(amount_cents) FILTER (WHERE status IN ('requested', 'pending', 'unknown')), 0) AS on_its_way
+        FROM payments_refund r WHERE r.payment_id = p.id
+    ) r ON true
+    LEFT JOIN LATERAL (
+        SELECT coalesce(sum(amount_cents), 0) AS held FROM payments_dispute d WHERE d.payment_id = p.id AND d.status = 'open'
+    ) d ON true
+    WHERE p.refunded_cents <> r.back OR p.refunding_cents <> r.on_its_way OR p.disputed_cents <> d.held
+       OR p.captured_cents < p.refunded_cents + p.refunding_cents + p.disputed_cents
+    """,
+)
+invariant(
+    "I08.orders",
+    "What an order says went back is what went back of its payments.",
+    """
+    SELECT o.id FROM orders_order o LEFT JOIN payments_payment p ON p.order_id = o.id
+    GROUP BY o.id HAVING o.refunded_cents <> coalesce(sum(p.refunded_cents), 0)
+    """,
+)
+invariant(
+    "I09",
+    "No name at a provider belongs to two payments or two refunds of an account.",
+    """
+    SELECT min(id) FROM payments_payment WHERE provider_ref <> '' GROUP BY account_id, method, provider_ref HAVING count(*) > 1
+    UNION ALL
+    SELECT min(id) FROM payments_refund WHERE provider_ref <> '' GROUP BY account_id, method, provider_ref HAVING count(*) > 1
+    """,
+)
+invariant(
+    "I13.refunds",
+    "A refund that succeeded is in the books once, and one that did not is not in them, or was taken back.",
+    """
+    SELECT r.id FROM payments_refund r
+    LEFT JOIN payments_ledgertransaction t ON t.refund_id = r.id AND t.kind = 'refund'
+    LEFT JOIN payments_ledgertransaction u ON u.reverses_id = t.id
+    GROUP BY r.id
+    HAVING count(t.id) FILTER (WHERE u.id IS NULL) <> (CASE WHEN r.status = 'succeeded' THEN 1 ELSE 0 END)
+    """,
+)
+invariant(
+    "I18.refunds",
+    "No refund or dispute points into another account, or to another order than its payment.",
+    """
+    SELECT r.id FROM payments_refund r JOIN payments_payment p ON p.id = r.payment_id
+    WHERE p.account_id <> r.account_id OR p.order_id <> r.order_id OR p.client_id <> r.client_id OR p.currency <> r.currency
+    UNION ALL
+    SELECT d.id FROM payments_dispute d JOIN payments_payment p ON p.id = d.payment_id
+    WHERE p.account_id <> d.account_id OR p.order_id <> d.order_id OR p.client_id <> d.client_id OR p.currency <> d.currency
+    """,
+)

@@ -66,7 +66,7 @@ class CustomerAdmin(TenantAdmin):
     search_fields = ("full_name", "user__email", "user__username", "phone_number", "=referral_code")
     date_hierarchy = "user__date_joined"
     ordering = ("-user__date_joined",)
-    list_select_related = ("user", "country")
+    list_select_related = ("user__wallet", "country")
     fields = (
         "user",
         "full_name",

@@ -9,8 +9,8 @@ from apps.users.models import Customer, User
 
 
 def customers_with_user() -> QuerySet[Customer]:
-    """Customers for lists: the login and the country come with the same statement."""
-    return Customer.objects.select_related("user", "country")
+    """Customers for lists: the login with its wallet, and the country, come with the same statement."""
+    return Customer.objects.select_related("user__wallet", "country")
 
 
 def get_customer_with_user(customer_id: int) -> Customer:

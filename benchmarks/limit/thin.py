@@ -59,10 +59,14 @@ ORDERS = f"""
         o.service_id AS service, o.status, o.payment_status, o.subtotal_cents, o.discount_cents, o.tax_cents,
         o.total_amount_cents, o.paid_cents, o.refunded_cents,
         greatest(0, o.total_amount_cents - o.paid_cents + o.refunded_cents) AS balance_due_cents, o.currency, o.package_metadata,
-        held.total_sessions, held.sessions_completed, held.sessions_remaining, o.activated_at, o.expires_at,
-        o.parent_id AS parent, CASE WHEN o.order_type = 'package' THEN CASE o.status
-            WHEN 'active' THEN '["pause","extend","transfer","grant","schedule-next"]'::json
-            WHEN 'completed' THEN '["extend","grant"]'::json ELSE '[]'::json END ELSE '[]'::json END AS allowed_actions,
+        held.total_sessions, held.sessions_completed, held.sessions_remaining, o.activated_at, o.expires_at, o.frozen_at,
+        o.parent_id AS parent, to_json(CASE WHEN o.order_type = 'package' THEN CASE o.status
+            WHEN 'active' THEN '{{pause,extend,transfer,grant,schedule-next}}'::text[]
+            WHEN 'completed' THEN '{{extend,grant}}'::text[] ELSE '{{}}'::text[] END ELSE '{{}}'::text[] END
+            || CASE WHEN o.paid_cents - o.refunded_cents < o.total_amount_cents AND o.status <> 'cancelled' THEN '{{pay}}'::text[]
+                ELSE '{{}}'::text[] END
+            || CASE WHEN o.status IN ('active', 'paused', 'expired') OR o.paid_cents - o.refunded_cents > o.total_amount_cents
+                THEN '{{refund}}'::text[] ELSE '{{}}'::text[] END) AS allowed_actions,
         held.bookings, o.created_at, o.updated_at
     FROM (SELECT * FROM orders_order WHERE {RECENT}) o JOIN clients_client oc ON oc.id = o.client_id
     CROSS JOIN LATERAL (

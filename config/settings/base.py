@@ -15,6 +15,7 @@ DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data"))).resolve()
 
 DEBUG = False
 SECRET_KEY: str = ""
+FIELD_ENCRYPTION_KEYS: list[str] = []
 ALLOWED_HOSTS: list[str] = []
 
 INSTALLED_APPS = [
@@ -124,7 +125,14 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "users.User"
 
 # Counters of the login limiter must survive the rollback of the request that they count: a connection of their own.
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "core_cache"}}
+CACHES: dict[str, Any] = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "core_cache",
+        # Beyond this a third of all keys is thrown away, counters of limits among them.
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
 DATABASE_ROUTERS = ["config.routers.CacheRouter"]
 
 AUTHENTICATION_BACKENDS = [
@@ -231,6 +239,17 @@ SPECTACULAR_SETTINGS = {
         "OccurrenceFit": "apps.bookings.api.staff.serializers.series.STATUSES",
         "PaymentState": "apps.payments.models.Payment.Status",
         "PaymentMethod": "apps.payments.models.Payment.Method",
+        "InstalmentKind": "apps.payments.models.Instalment.Kind",
+        "InvoiceKind": "apps.payments.models.Invoice.Kind",
+        "RefundStatus": "apps.payments.models.Refund.Status",
+        "StatementLineStatus": "apps.payments.models.BankLine.Status",
+        "GiftCodeStatus": "apps.payments.models.GiftCode.Status",
+        "AmountKind": "apps.payments.models.terms.Amount",
+        "WalletTransactionKind": "apps.payments.models.WalletTransaction.Kind",
+        "LedgerKind": "apps.payments.models.LedgerTransaction.Kind",
+        "LedgerBook": "apps.payments.models.Book",
+        "Till": "apps.payments.api.staff.wallets.TILL_NAMES",
+        "OwnRefundStatus": "apps.checkout.api.customer.serializers.REFUND_STATES",
     },
 }
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
@@ -302,6 +321,12 @@ if env.str("DOCUMENTS_S3_BUCKET", default=""):
     )
 # A function of (bytes) that names the virus it finds, '' for none; it raises when it cannot tell, and nothing is kept.
 DOCUMENT_SCANNER = env.str("DOCUMENT_SCANNER", default="apps.bookings.files.find_test_virus")
+# Fonts for invoices in scripts that typst has no letters of (Chinese, Thai …); a folder of .ttf or .otf files.
+DOCUMENT_FONTS_DIR = env.str("DOCUMENT_FONTS_DIR", default="")
+
+# Payment providers, read at each call; a sandbox or a local stand-in has its own address.
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="https://api.stripe.com")
+PAYPAL_API_BASE = env.str("PAYPAL_API_BASE", default="https://api-m.paypal.com")
 
 EMAIL_TIMEOUT = 10
 EMAIL_FILE_PATH = str(DATA_DIR / "mail")
@@ -322,5 +347,9 @@ LOGGING = {
         "procrastinate": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
         "axes": {"level": "WARNING"},
+        # The bodies of requests and answers, which these write at DEBUG, hold secrets of clients.
+        "stripe": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
     },
 }

@@ -5,6 +5,7 @@ from config.settings.base import DATA_DIR, DOCUMENTS_STORAGE, database, env
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="local-only-not-a-secret-0f6a1c0d5e7b4a3f9c2d8e1b")
+FIELD_ENCRYPTION_KEYS = env.list("FIELD_ENCRYPTION_KEYS", default=["local-only-not-a-secret-8d1f6b2e"])
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *env.list("ALLOWED_HOSTS", default=[])]
 
 _main = database()

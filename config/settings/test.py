@@ -9,6 +9,7 @@ from config.settings.base import *  # noqa: F403
 from config.settings.base import DOCUMENTS_STORAGE, database, env
 
 SECRET_KEY = "test-only-not-a-secret-5b8f0c1d2e3a4f5b6c7d8e9f"  # noqa: S105
+FIELD_ENCRYPTION_KEYS = ["test-only-not-a-secret-1", "test-only-not-a-secret-2"]
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 _main = database(fast=True)
 DATABASES = {"default": _main, "autocommit": {**_main, "ATOMIC_REQUESTS": False, "TEST": {"MIRROR": "default"}}}

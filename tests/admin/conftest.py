@@ -18,12 +18,19 @@ from apps.core.models import Event, IdempotencyKey, TenantModel
 from apps.core.tenancy import account_scope
 from apps.location.models import Country
 from apps.orders.models import ClientPackage
+from apps.payments.models import CreditNote, Invoice, LedgerTransaction
 from apps.users.models import User
 from factories.accounts import MembershipFactory, token_for
 from factories.packages import PackageFactory
 from factories.users import UserFactory
 
 OURS, THEIRS = "rotkehlchen", "kanarienvogel"
+# Rows that cannot be changed are made with the word in these fields.
+FROZEN: dict[type[models.Model], tuple[str, ...]] = {
+    Invoice: ("series", "number"),
+    CreditNote: ("series", "number"),
+    LedgerTransaction: ("memo",),
+}
 
 for module in pkgutil.iter_modules(factories.__path__):
     importlib.import_module(f"factories.{module.name}")
@@ -89,9 +96,11 @@ def fill(account: Account, word: str) -> dict[type[models.Model], models.Model]:
         elif model is Event:
             with account_scope(account):
                 row = emit("test.seen", account, account_id=account.pk)
+        elif model in FROZEN:
+            row = makers[model](account=account, **dict.fromkeys(FROZEN[model], f"{word} {len(rows)}"))
         else:
             row = makers[model](account=account) if issubclass(model, TenantModel) else makers[model]()
-        if model is not Country:
+        if model is not Country and model not in FROZEN:
             with account_scope(account):
                 _mark(row, word)
         rows[model] = row

@@ -84,7 +84,7 @@ def test_the_same_pages_show_the_own_rows(staff, account, ours):
 def test_people_are_for_superusers(staff, ours):
     closed = {model.__name__ for model, row in ours.items() if staff.get(url(model, "changelist")).status_code == 403}
 
-    assert closed == {"User", "Customer", "Address", "ApiToken", "IdempotencyKey"}
+    assert closed == {"User", "Customer", "Address", "ApiToken", "IdempotencyKey", "Wallet"}
 
 
 def state(rows):
@@ -173,7 +173,7 @@ def test_every_admin_of_ours_has_a_row_in_this_test(theirs):
     assert all(issubclass(model, TenantModel) or model.__name__ in GLOBAL for model in theirs)
 
 
-GLOBAL = {"Account", "ApiToken", "Country", "User", "Customer", "Address"}
+GLOBAL = {"Account", "ApiToken", "Country", "User", "Customer", "Address", "Wallet"}
 
 
 def test_a_member_of_two_accounts_chooses_one(staff_of, account, other_account, ours, theirs):

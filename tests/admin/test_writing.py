@@ -415,7 +415,7 @@ def test_customers_are_listed_as_source_001_says(superuser):
     assert {"user__date_joined", "user__is_active"} <= set(model_admin.list_filter)
     assert model_admin.date_hierarchy == "user__date_joined"
     assert model_admin.ordering == ("-user__date_joined",)
-    assert model_admin.list_select_related == ("user", "country")
+    assert model_admin.list_select_related == ("user__wallet", "country")  # joins the user, too
     for query in ("user__is_active__exact=1", "user__date_joined__year=2026", "q=user"):
         assert superuser.get(reverse("admin:users_customer_changelist") + "?" + query).status_code == 200
 

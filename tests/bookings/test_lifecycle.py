@@ -83,9 +83,9 @@ def test_services_keep_the_table(make_studio, status, action):
 
 
 def test_the_table_allows_what_the_rules_say_and_nothing_else():
-    ends = {"completed", "cancelled"}
-    assert {source for source, _ in possible_steps()} & ends == set()
+    assert {source for source, _ in possible_steps()} & {"completed"} == set()
     assert set(possible_steps()) == {
+        ("cancelled", "draft"),  # the money of a sale that was given up has come after all
         ("draft", "held"),
         ("draft", "pending"),
         ("draft", "confirmed"),

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -19,6 +20,7 @@ from apps.bookings.services.endings import cancel_booking
 from apps.bookings.services.scheduling import confirm_booking, hold_booking, release_hold, reschedule_booking, schedule_booking
 from apps.catalog.models import Practitioner
 from apps.checkout import services as checkout
+from apps.checkout.pricing import Share
 from apps.core.db import sqlstate
 from apps.core.tenancy import account_scope
 from apps.orders.models import Order
@@ -361,8 +363,10 @@ def test_an_order_keeps_its_snapshot_when_the_package_is_edited_during_checkout(
 def test_negative_control_sessions_planned_from_the_catalogue_again_do_not_fit_the_order(monkeypatch):
     draft_sessions = checkout._draft
 
-    def plan_again(order, plan, at):
-        return draft_sessions(order, session_plan(Package.objects.get(pk=order.package_id)), at)
+    def plan_again(order, plan, priced, at):
+        edited = session_plan(Package.objects.get(pk=order.package_id))
+        shares = [Share(session.price_cents, 0) for session in edited]
+        return draft_sessions(order, edited, replace(priced, shares=shares), at)
 
     monkeypatch.setattr(checkout, "_draft", plan_again)
 

@@ -13,7 +13,7 @@ from apps.core.models import TenantForeignKey
 from apps.core.operations import BY_ACCOUNTS, TenantPolicies
 from apps.core.tenancy import account_scope, platform_scope
 from apps.packages.models import Package, PackageItem
-from tests.security.worlds import is_historical, tenant_models
+from tests.security.worlds import is_historical, tenant_models, thaw
 
 quote = connection.ops.quote_name
 
@@ -33,6 +33,7 @@ def _loosen(model: type) -> None:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for (name,) in rows("SELECT conname FROM pg_constraint WHERE conrelid = %s::regclass AND contype IN ('c', 'x')", [table]):
             cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT {quote(name)}")
+    thaw(model._meta.db_table)
 
 
 def _point_elsewhere(model: type, field: str, at: object, value: object) -> None:
@@ -82,6 +83,7 @@ def test_the_tenant_key_is_in_the_catalogue(db, model, constraint):
 def test_a_row_that_refers_to_others_cannot_be_given_to_another_account(two_worlds, model):
     """A row without references could be: the policies stop that for everybody but the platform."""
     ours, theirs = two_worlds
+    thaw(model._meta.db_table)
     references = [one.field for one in model._meta.constraints if isinstance(one, SameAccount)]
     if not any(getattr(ours.of(model), model._meta.get_field(name).attname) for name in references):
         name = references[0]  # all of them may be empty: fill one

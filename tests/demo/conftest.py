@@ -59,7 +59,7 @@ class Demo:
         with self.log.open("wb") as log:
             command = [sys.executable, "manage.py", "demo"]
             self.process = subprocess.Popen(command, cwd=PROJECT, env=self.environment, stdout=log, stderr=log, start_new_session=True)
-        eventually(lambda: self._written() not in (0, stale) or self.process.poll() is not None, 120)
+        eventually(lambda: self._written() not in (0, stale) or self.process.poll() is not None, 400)
         assert self._written() not in (0, stale), self.log.read_text()
         return time.monotonic() - began
 

@@ -13,14 +13,19 @@ from rest_framework import serializers
 from rest_framework.parsers import MultiPartParser
 from rest_framework.relations import ManyRelatedField, RelatedField
 
+from apps.checkout.api.public.serializers import token_of
 from apps.core.api.doors import Door
 from apps.core.api.fields import ShapedField
 from apps.core.api.schema import AutoSchema
-from tests.security.worlds import is_historical, tenant_models
+from apps.payments.models import Payment
+from tests.security.worlds import World, is_historical, tenant_models
 
-# Views that are not doors, by path: the documentation of the API itself.
-NOT_DOORS = frozenset({"/api/schema/", "/api/docs/"})
+# Views that are not doors, by path: the documentation of the API itself, and the address of payment providers, whose signature on the
+# raw body is their proof (tests/payments/api/test_webhooks.py).
+NOT_DOORS = frozenset({"/api/schema/", "/api/docs/", "/api/webhooks/{provider}/{slug}/"})
 NO_BODY = frozenset({"get", "delete"})
+# Routes whose path does not carry the primary key of their model.
+LOOKUPS: dict[str, str] = {"token": "public_id"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,24 @@ class Route:
 
     def url(self, **values: Any) -> str:
         return self.path.format(**values)
+
+    @property
+    def names_a_row(self) -> bool:
+        """Whether a row is named beside the account that the public door has in its address."""
+        return bool(set(self.arguments) - {"slug"})
+
+    def row_of(self, world: World) -> dict[str, str]:
+        """What stands for the world's row in this route's path."""
+        (name,) = set(self.arguments) - {"slug"}
+        if name == "token":
+            return {name: token_of(world.account.pk, world.of(Payment).pk)}
+        assert name == "pk", f"{self}: say here what {name} stands for"
+        return {name: str(getattr(world.of(self.view.model), LOOKUPS.get(self.basename, "pk")))}
+
+    def at(self, world: World, **row: str) -> str:
+        """This address at the world's account, for its own row unless another is given."""
+        place = {"slug": world.account.slug} if "slug" in self.arguments else {}
+        return self.url(**place, **(row or (self.row_of(world) if self.names_a_row else {})))
 
 
 def _template(pattern: Any) -> str:

@@ -6,7 +6,6 @@ from rest_framework import serializers
 from factories.accounts import token_for
 from tests.conftest import ApiClient
 from tests.security.routes import call_id, calls, input_serializer
-from tests.security.test_other_accounts import LOOKUPS
 from tests.security.worlds import digest, tenant_models
 
 WITH_BODY = [call for call in calls() if call[1] not in ("get", "delete")]
@@ -31,7 +30,7 @@ def test_fields_that_are_not_the_callers_to_set_are_refused(two_worlds, route, m
     ours, theirs = two_worlds
     client = ApiClient(token_for(ours.owner))
     model = getattr(route.view, "model", None) or tenant_models()[0]
-    url = route.url(**({"pk": getattr(ours.of(model), LOOKUPS.get(route.basename, "pk"))} if route.arguments else {}))
+    url = route.at(ours)
     names = _forbidden(input_serializer(route, method, action), model)
     before = digest(ours.account), digest(theirs.account)
 

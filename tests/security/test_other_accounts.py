@@ -15,12 +15,10 @@ from tests.security.worlds import World, digest
 
 UNKNOWN_PK = 2**62
 UNKNOWN_UUID = "00000000-0000-4000-8000-000000000000"
-# Routes whose path does not carry the primary key of their model.
-LOOKUPS: dict[str, str] = {"token": "public_id"}
 # Lists of what can be booked, which are no rows: they need to know what, and when.
-SLOTS = {"slot", "customer-slot", "occurrence"}
+SLOTS = {"slot", "customer-slot", "public-slot", "occurrence"}
 
-WITH_ID = [call for call in calls() if call[0].arguments]
+WITH_ID = [call for call in calls() if call[0].names_a_row]
 WITH_BODY = [call for call in calls() if call[1] not in ("get", "delete")]
 LISTS = [call for call in calls() if call[2] == "list"]
 READS = [call for call in calls() if call[1] == "get"]
@@ -36,14 +34,9 @@ def _send(client: ApiClient, method: str, url: str, body=None):
     return getattr(client, method)(url, {} if body is None else body)
 
 
-def _in_path(route: Route, world: World) -> str:
-    """The value that stands for the world's row in this route's path."""
-    assert route.arguments == ["pk"], f"{route}: say in this test what {route.arguments} stand for"
-    return str(getattr(world.of(route.view.model), LOOKUPS.get(route.basename, "pk")))
-
-
-def _unknown(route: Route, world: World) -> str:
-    return UNKNOWN_UUID if "-" in _in_path(route, world) else str(UNKNOWN_PK)
+def _unknown(route: Route, world: World) -> dict[str, str]:
+    """An id of the same kind that nobody has; of a signed token, one that nobody has signed."""
+    return {name: UNKNOWN_UUID if "-" in value and name == "pk" else str(UNKNOWN_PK) for name, value in route.row_of(world).items()}
 
 
 def _without_request_id(response) -> dict:
@@ -62,8 +55,8 @@ def test_foreign_ids_in_the_path_are_not_found(two_worlds, route, method, action
     ours, theirs = two_worlds
     client, before = _client(ours), digest(theirs.account)
 
-    foreign = _send(client, method, route.url(pk=_in_path(route, theirs)))
-    unknown = _send(client, method, route.url(pk=_unknown(route, theirs)))
+    foreign = _send(client, method, route.at(ours, **route.row_of(theirs)))
+    unknown = _send(client, method, route.at(ours, **_unknown(route, theirs)))
 
     assert foreign.status_code == unknown.status_code == 404
     assert _without_request_id(foreign) == _without_request_id(unknown) == {"error": "not_found", "message": "Not found."}
@@ -76,7 +69,7 @@ def test_own_ids_in_the_path_are_found(two_worlds, route, method, action):
     """The control of the test above: the same addresses exist for their owner."""
     _, theirs = two_worlds
 
-    response = _send(_client(theirs), method, route.url(pk=_in_path(route, theirs)))
+    response = _send(_client(theirs), method, route.at(theirs))
 
     assert response.status_code not in (401, 403, 404, 405)
     assert response.status_code < 500
@@ -93,7 +86,7 @@ def _related_calls():
 def test_foreign_ids_in_bodies_do_not_exist(two_worlds, route, method, path, model):
     ours, theirs = two_worlds
     client, name = _client(ours), ".".join(map(str, path))
-    url = route.url(**({"pk": _in_path(route, ours)} if route.arguments else {}))
+    url = route.at(ours)
     before = digest(theirs.account), digest(ours.account)
     foreign_pk = theirs.of(model).pk
 
@@ -133,8 +126,8 @@ def test_foreign_ids_in_the_query_find_nothing(two_worlds, route, name, model):
     needed = {"from": "2027-01-04", "to": "2027-01-05", "service": ours.of(Service).pk} if route.basename in SLOTS else {}
     foreign_pk = theirs.of(model).pk
 
-    foreign = client.get(route.path, {**needed, name: foreign_pk})
-    unknown = client.get(route.path, {**needed, name: UNKNOWN_PK})
+    foreign = client.get(route.at(ours), {**needed, name: foreign_pk})
+    unknown = client.get(route.at(ours), {**needed, name: UNKNOWN_PK})
 
     assert foreign.status_code == unknown.status_code
     assert b"Theirs" not in foreign.content
@@ -152,7 +145,7 @@ def test_lists_show_the_callers_rows_only(two_worlds, route, method, action):
     seen = {}
     for world in two_worlds:
         query = f"?service={world.of(Service).pk}&from=2027-01-04&to=2027-01-05" if route.basename in SLOTS else ""
-        response = _client(world).get(route.path + query)
+        response = _client(world).get(route.at(world) + query)
         assert response.status_code == 200, response.content
         seen[world.account.pk] = response.content.decode()
 
@@ -168,9 +161,8 @@ def test_lists_show_the_callers_rows_only(two_worlds, route, method, action):
 @pytest.mark.parametrize(("route", "method", "action"), READS, ids=call_id)
 def test_the_name_of_the_other_business_is_in_no_answer(two_worlds, route, method, action):
     ours, _ = two_worlds
-    arguments = {"pk": _in_path(route, ours)} if route.arguments else {}
 
-    response = _client(ours).get(route.url(**arguments), headers={"X-Account": ours.account.slug})
+    response = _client(ours).get(route.at(ours), headers={"X-Account": ours.account.slug})
 
     assert b"Theirs" not in response.content
 
@@ -213,7 +205,8 @@ def test_malformed_ids_in_the_path_are_not_found(two_worlds, route, method, acti
 
     answers = {}
     for value in MALFORMED:
-        response = _send(client, method, route.path.replace("{pk}", value))
+        (name,) = route.row_of(ours)
+        response = _send(client, method, route.at(ours, **{name: value}))
         answers[value] = (response.status_code, json.loads(response.content)["error"])
 
     assert answers == dict.fromkeys(MALFORMED, (404, "not_found"))
@@ -223,7 +216,7 @@ def test_malformed_ids_in_the_path_are_not_found(two_worlds, route, method, acti
 def test_malformed_ids_in_bodies_are_refused(two_worlds, route, method, path, model):
     ours, _ = two_worlds
     client, name = _client(ours), ".".join(map(str, path))
-    url = route.url(**({"pk": _in_path(route, ours)} if route.arguments else {}))
+    url = route.at(ours)
     before = digest(ours.account)
 
     for value in (0, -1, 2**63, 10**40, "0", "abc", "٣", UNKNOWN_UUID, True, False, 1.5, [], {}, [1], {"id": 1}, "1e3", " 1", "01"):
@@ -240,7 +233,7 @@ def test_malformed_ids_in_the_query_are_refused_or_find_nothing(two_worlds, rout
     client = _client(ours)
 
     for value in ("0", "-1", str(2**63), "9" * 5000, "abc", "%D9%A3", UNKNOWN_UUID, "1.5", "%00", "1%00", "%ff", "[]"):
-        response = client.get(f"{route.path}?{name}={value}")
+        response = client.get(f"{route.at(ours)}?{name}={value}")
         assert response.status_code in (200, 400), (value, response.content)
         if response.status_code == 200:
             assert response.json()["results"] == [], value

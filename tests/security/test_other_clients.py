@@ -5,9 +5,12 @@ import json
 import pytest
 
 from apps.clients.models import Client
+from apps.orders.models import ClientPackage, Order
 from apps.users.models import Customer
 from factories.accounts import MembershipFactory, token_for
 from factories.clients import ClientFactory
+from factories.orders import OrderFactory
+from factories.packages import PackageFactory
 from factories.users import CustomerFactory
 from tests.conftest import ApiClient
 from tests.security.routes import body_with, call_id, calls, input_serializer, related_inputs
@@ -38,6 +41,9 @@ def neighbour(two_worlds) -> Client:
 
 def _row(model, neighbour):
     texts = {"name": "Neighbour.pdf"} if any(f.name == "name" for f in model._meta.fields) else {}
+    if model is ClientPackage:
+        package = PackageFactory(account=neighbour.account)
+        return OrderFactory(account=neighbour.account, client=neighbour, order_type=Order.Type.PACKAGE, package=package, service=None)
     return factory_of()[model](account=neighbour.account, **for_client(model, neighbour), **texts)
 
 
@@ -52,7 +58,15 @@ def _answer(response):
 
 
 def test_every_customer_route_with_an_id_serves_rows_of_a_client():
-    assert {route.basename for route, _, _ in WITH_ID} >= {"customer-booking", "customer-document", "customer-review"}
+    assert {route.basename for route, _, _ in WITH_ID} >= {
+        "customer-booking",
+        "customer-document",
+        "customer-review",
+        "customer-order",
+        "customer-package",
+        "customer-payment",
+        "customer-invoice",
+    }
     assert [route for route, _, _ in WITH_ID if not _of_a_client(route.view.model)] == []
 
 
@@ -76,7 +90,7 @@ def test_another_clients_row_is_not_found(two_worlds, neighbour, route, method, 
 def test_another_clients_row_in_a_body_does_not_exist(two_worlds, neighbour, route, method, path, model):
     ours, _ = two_worlds
     row, me = _row(model, neighbour), ApiClient(token_for(ours.owner))
-    url, name = route.url(**({"pk": ours.of(route.view.model).pk} if route.arguments else {})), ".".join(map(str, path))
+    url, name = route.at(ours), ".".join(map(str, path))
     before = digest(ours.account)
 
     for pk in (row.pk, UNKNOWN_PK):
@@ -109,8 +123,7 @@ def test_staff_without_a_profile_are_no_customers(two_worlds, route, method, act
     ours, _ = two_worlds
     manager = MembershipFactory(account=ours.account).user
     assert not Customer.objects.filter(user=manager).exists()
-    arguments = {"pk": ours.of(route.view.model).pk} if route.arguments else {}
 
-    response = _send(ApiClient(token_for(manager)), method, route.url(**arguments))
+    response = _send(ApiClient(token_for(manager)), method, route.at(ours))
 
     assert (response.status_code, response.json()["error"]) == (403, "permission_denied")

@@ -8,7 +8,7 @@ from apps.core.checks import UNBOUND_ROLE, refuse_unbound_role
 from apps.core.db import rows
 from apps.core.doctor import findings, invariants
 from apps.core.tenancy import account_scope, platform_scope
-from tests.security.worlds import tenant_models, tenant_tables
+from tests.security.worlds import tenant_models, tenant_tables, thaw
 
 pytestmark = pytest.mark.django_db
 
@@ -49,6 +49,7 @@ def test_no_table_takes_a_row_for_another_account(two_worlds, scope_name):
 
     for model in tenant_models():
         table = model._meta.db_table
+        thaw(table)
         pk = model._meta.pk.column
         columns = ", ".join(connection.ops.quote_name(f.column) for f in model._meta.concrete_fields if not f.generated)
         with platform_scope("a row of theirs, to be written again"):

@@ -1,18 +1,24 @@
-"""The staff door: the account comes from the caller's memberships, never from body or query."""
+"""The staff door: the account comes from the caller's memberships, never from body or query. And the public one: it is in the address."""
 
-from typing import Any, cast
+from hashlib import sha256
+from typing import Any, ClassVar, cast
 
 from django.db.models import BigIntegerField, CharField, F, QuerySet
+from django.http import HttpResponseBase
+from django.utils.cache import get_conditional_response
 from rest_framework import exceptions
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from apps.accounts.api.authentication import SetLocal
 from apps.accounts.models import Account, Membership
 from apps.accounts.policy import allows
 from apps.core import tenancy
 from apps.core.api.doors import Door
+from apps.core.api.json import dumps
+from apps.core.api.limits import network_of
 from apps.core.compiled import Param, run
-from apps.core.errors import AccountRequired
+from apps.core.errors import AccountRequired, NotFound
 from apps.core.events import acting
 from apps.core.tenancy import account_scope, member_scope, user_scope
 from apps.users.models import User
@@ -88,6 +94,82 @@ class StaffViewSet(StaffDoor):
 
     def get_serializer_context(self) -> dict[str, Any]:
         return {**super().get_serializer_context(), "account": getattr(self, "account", None)}
+
+
+class PublicDoor(Door):
+    """Anybody, at the open account that the address names; ``self.account`` is it. A token only says who is asking.
+
+    All rows of the account are in reach, so every view narrows to what is shown to everybody, and says for how many seconds its
+    answers may be kept (``max_age``; without it they are kept nowhere).
+    """
+
+    role = "public"
+    account: Account
+    max_age: ClassVar[int | None] = None
+
+    @property
+    def buyer(self) -> User | None:
+        """Who has signed in, if it is somebody with a customer profile; others are guests."""
+        user = _signed_in(self.request)
+        return user if user is not None and hasattr(user, "customer") else None
+
+    @property
+    def counted_as(self) -> str:
+        """By what this caller's requests are counted: the login, or where they come from."""
+        user = _signed_in(self.request)
+        return f"user {user.pk}" if user else f"network {network_of(self.request)}"
+
+    def enter(self, request: Request) -> None:
+        # The query that finds the account opens its scope in the database on its way, as at the staff door.
+        found = run("accounts.public", _open_account, {"slug": self.kwargs["slug"]})
+        if not found:
+            raise NotFound
+        self.account = found[0]
+        user = _signed_in(request)
+        if user is not None:
+            self.scopes.enter_context(user_scope(user.pk, already_applied=bool(request.auth), ends_transaction=True))
+        self.scopes.enter_context(account_scope(self.account.pk, already_applied=True, ends_transaction=True))
+        self.scopes.enter_context(acting(user.pk if user else None, self.role))
+
+    def re_enter(self) -> None:
+        user = _signed_in(self.request)
+        if user is not None:
+            self.scopes.enter_context(member_scope(user.pk, self.account.pk, ends_transaction=True))
+        else:
+            self.scopes.enter_context(account_scope(self.account.pk, ends_transaction=True))
+        self.scopes.enter_context(acting(user.pk if user else None, self.role))
+
+    def may(self, request: Request) -> bool:
+        return True
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {**super().get_serializer_context(), "account": getattr(self, "account", None)}
+
+    def finalize_response(self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """What may be kept carries its tag, and is not sent again to whoever has it (304)."""
+        if (
+            self.max_age is None
+            or request.method not in ("GET", "HEAD")
+            or not isinstance(response, Response)
+            or response.status_code != 200
+        ):
+            response.headers["Cache-Control"] = "no-store"
+        else:
+            response.data = dumps(response.data)
+            response.headers["ETag"] = f'"{sha256(response.data).hexdigest()[:32]}"'
+            response.headers["Cache-Control"] = f"public, max-age={self.max_age}" if self.max_age else "no-cache"
+            response = get_conditional_response(request._request, etag=response.headers["ETag"], response=response) or response
+        return super().finalize_response(request, cast(Response, response), *args, **kwargs)
+
+
+def _signed_in(request: Request) -> User | None:
+    return request.user if isinstance(request.user, User) else None
+
+
+def _open_account() -> QuerySet:
+    """The open account that is called by its slug."""
+    called = Account._base_manager.filter(slug=Param("slug", CharField()), status=Account.Status.ACTIVE)
+    return called.annotate(applied=SetLocal(tenancy.ACCOUNT, F("pk")))
 
 
 def _memberships(by_slug: bool) -> QuerySet:

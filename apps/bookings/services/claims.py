@@ -14,8 +14,10 @@ from django.db.models import BigIntegerField, DateTimeField, Exists, F, OuterRef
 from apps.accounts.selectors import setting
 from apps.bookings.errors import (
     AlreadyBooked,
+    OrderFrozen,
     PackageExpired,
     PackagePaused,
+    PaymentRequired,
     SlotTaken,
 )
 from apps.bookings.explain import explain
@@ -31,6 +33,10 @@ from apps.orders.models import Order
 from apps.scheduling.hours import from_epoch, to_epoch
 
 ALTERNATIVES_WITHIN = timedelta(days=7)
+PLACED_ONLINE = ("public", "customer")
+"""Sources of orders that clients have placed themselves."""
+# States of payments whose money may still come; the same words as in apps.payments, which lies above.
+AWAITED = ("new", "pending", "requires_action", "unknown")
 CLAIM_FIELDS = (
     "practitioner",
     "status",
@@ -134,6 +140,22 @@ def check_version(booking: Booking, version: int | None) -> None:
 # -- what is allowed
 
 
+def refuse_unpaid(order: Order, *, held: Booking | None = None) -> None:
+    """Raise PaymentRequired when a client wants time of a locked order of which nothing is paid, though it was to be paid beforehand.
+
+    That is an order placed online whose last payment is any but cash on arrival, and a session that is ``held`` for a payment, whoever
+    sold it: the money confirms it, not its client (rules.md §4).
+    """
+    if order.paid_cents or not order.balance_due_cents:
+        return
+    asked = order.payments.exclude(method="wallet").order_by("-pk").values_list("method", "status", "booking_id").first()  # type: ignore[attr-defined]
+    if asked is None or asked[0] == "cash":
+        return
+    _, status, waiting_with = asked
+    if order.source in PLACED_ONLINE or (held is not None and waiting_with == held.pk and status in AWAITED):
+        raise PaymentRequired(balance_due_cents=order.balance_due_cents)
+
+
 def refuse_outside_validity(order: Order, *, start_time: datetime, at: datetime) -> None:
     """A session must start (or, by setting, be booked) before its order expires, and not while it rests (rules.md §2)."""
     if order.order_type == Order.Type.PACKAGE and order.is_resting(start_time):
@@ -146,6 +168,12 @@ def refuse_outside_validity(order: Order, *, start_time: datetime, at: datetime)
         raise PackageExpired
     if order.status not in (Order.Status.ACTIVE, Order.Status.PAUSED):  # paused today is no matter for a start after the pause
         raise InvalidTransition("The order of this session is closed.", allowed_actions=[])
+
+
+def refuse_frozen(order: Order) -> None:
+    """Nothing new is planned with sessions whose payment the client's bank has taken back (rules.md §5). Raises OrderFrozen."""
+    if order.frozen_at is not None:
+        raise OrderFrozen
 
 
 def refuse_unless_offered(booking: Booking, *, terms: Terms, offer: Offer, wish: Wish) -> None:

@@ -4,7 +4,7 @@ The money of an order changes by lines only: an adjustment takes a session's pri
 by is to be refunded; what is missing is a balance due.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,25 +26,27 @@ from apps.bookings.services.claims import (
     return_to_draft,
     take_seat_again,
 )
+from apps.bookings.services.fees import charge_fee, price_left, take_price_back
 from apps.core import quotes
 from apps.core.db import constraint_error, joined
 from apps.core.errors import Invalid, InvalidTransition
 from apps.core.events import current_actor, emit
 from apps.core.money import split
-from apps.orders.models import Order, OrderLine
-from apps.orders.services import activate_on, add_line, derive_status, lock_orders
+from apps.orders.models import Order
+from apps.orders.services import activate_on, derive_status, lock_orders
 
 UNDO_NO_SHOW_WITHIN = timedelta(hours=72)
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What becomes of a session: its state, the fee (cents) and the price taken off its order (cents)."""
+    """What becomes of a session: its state, the fee (cents) and the price taken off its order (cents, and the tax in them)."""
 
     status: str
     consequence: Consequence
     fee_cents: int = 0
     price_back_cents: int = 0
+    tax_back_cents: int = 0
 
     @property
     def outcome(self) -> str:
@@ -122,7 +124,7 @@ def _cancel(
         raise InvalidTransition(
             "This session has no time to give up. Send void to take it off its order.", allowed_actions=allowed_actions(booking.status)
         )
-    ending = _ending_of(booking, order, _why_cancelled(booking, by=by, waive=waive, at=at))
+    ending = _ending_of(booking, order, payer, _why_cancelled(booking, by=by, waive=waive, at=at))
     result = _result(booking, order, payer, ending)
     inputs = {"booking": booking.pk, "version": booking.version, "by": by, "waive": waive}
     about: Any = {"account_id": booking.account_id, "inputs": inputs, "result": result, "at": at}
@@ -166,7 +168,7 @@ def decline_booking(booking: Booking, *, reason: str = "", version: int | None =
     booking = lock_booking(booking.pk, order)
     check_version(booking, version)
     require("decline", booking.status)
-    ending = _ending_of(booking, order, cancellation.BY_PROVIDER)
+    ending = _ending_of(booking, order, payer, cancellation.BY_PROVIDER)
     _charge(booking, order, payer, ending, "Declined request of")
     if ending.status == Status.DRAFT:
         return_to_draft(booking, "booking.declined", at=at, reason=reason)
@@ -264,7 +266,7 @@ def _no_show(
     if at < possible_from:
         raise TooEarly(possible_from=possible_from.isoformat())
     consequence = cancellation.WAIVED if waive else cancellation.of_no_show(booking.policy.get("rules", {}))
-    ending = _ending_of(booking, order, consequence, Status.NO_SHOW)
+    ending = _ending_of(booking, order, payer, consequence, Status.NO_SHOW)
     result = _result(booking, order, payer, ending)
     inputs = {"booking": booking.pk, "version": booking.version, "waive": waive}
     about: Any = {"account_id": booking.account_id, "inputs": inputs, "result": result, "at": at}
@@ -299,7 +301,9 @@ def undo_no_show(booking: Booking, *, reason: str = "", version: int | None = No
     if at - marked_at > UNDO_NO_SHOW_WITHIN:
         raise TooLate(possible_until=(marked_at + UNDO_NO_SHOW_WITHIN).isoformat())
     applied = booking.consequence
-    back = Ending(Status.CONFIRMED, cancellation.FREE, -applied.get("fee_cents", 0), -applied.get("price_back_cents", 0))
+    price_back = applied.get("price_back_cents", 0)
+    tax_back = applied.get("tax_back_cents", booking.tax_cents)
+    back = Ending(Status.CONFIRMED, cancellation.FREE, -applied.get("fee_cents", 0), -price_back, -tax_back)
     _charge(booking, order, payer, back, "Reversed no-show of")
     free_lapsed_holds(locked, at)
     take_seat_again(booking)
@@ -322,7 +326,16 @@ def _lock(booking: Booking) -> tuple[Order, Order]:
     return found[wanted[0]], found[booking.order_id]
 
 
-def _ending_of(booking: Booking, order: Order, consequence: Consequence, ended: str = Status.CANCELLED) -> Ending:
+def _ending_of(booking: Booking, order: Order, payer: Order, consequence: Consequence, ended: str = Status.CANCELLED) -> Ending:
+    """State and money of an ending; no more of its price comes off than is left on the order that was paid."""
+    ending = _by_policy(booking, order, consequence, ended)
+    if not ending.price_back_cents:
+        return ending
+    price_back_cents, tax_back_cents = price_left(booking, payer)
+    return replace(ending, price_back_cents=price_back_cents, tax_back_cents=tax_back_cents)
+
+
+def _by_policy(booking: Booking, order: Order, consequence: Consequence, ended: str) -> Ending:
     """State and money of an ending (rules.md §3).
 
     A package's session is returned as a draft or consumed; consuming it pays for a fee up to its price. A single service keeps the
@@ -384,9 +397,9 @@ def _charge(booking: Booking, order: Order, payer: Order, ending: Ending, what: 
     """Write the ending's money as lines: the price on the order that was paid, the fee on the client's own."""
     name = f"{what} session {booking.position}"
     if ending.price_back_cents:
-        add_line(payer, kind=OrderLine.Kind.ADJUSTMENT, description=name, amount_cents=-ending.price_back_cents)
+        take_price_back(booking, payer, price_cents=ending.price_back_cents, tax_cents=ending.tax_back_cents, description=name)
     if ending.fee_cents:
-        add_line(order, kind=OrderLine.Kind.FEE, description=name, amount_cents=ending.fee_cents)
+        charge_fee(booking, order, fee_cents=ending.fee_cents, charged_cents=booking.fee_cents, description=name)
 
 
 def _end(booking: Booking, event: str, before: str, at: datetime, ending: Ending | None, **details: Any) -> None:
@@ -405,6 +418,7 @@ def _end(booking: Booking, event: str, before: str, at: datetime, ending: Ending
                 "hours_before": ending.consequence.hours_before,
                 "fee_cents": ending.fee_cents,
                 "price_back_cents": ending.price_back_cents,
+                "tax_back_cents": ending.tax_back_cents,
             }
         )
         fields += ["fee_cents", "consequence", "cancelled_at", "cancelled_side", "cancel_reason", "cancelled_by", "cancelled_late"]

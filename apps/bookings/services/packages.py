@@ -23,7 +23,7 @@ from apps.core.db import joined
 from apps.core.errors import Invalid, InvalidTransition, StaleVersion
 from apps.core.events import emit
 from apps.orders.models import Order
-from apps.orders.services import derive_status, lock_orders
+from apps.orders.services import derive_status, lock_orders, sold_for
 from apps.orders.validity import end_of, last_valid_day
 
 LAST_DAY = date(2200, 12, 31)
@@ -156,7 +156,7 @@ def grant_sessions(order: Order, *, service: Service, count: int, reason: str, a
         raise Invalid(fields={"count": ["An order cannot hold that many sessions."]})
     settled = order.payment_status in (Order.PaymentStatus.PAID, Order.PaymentStatus.OVERPAID)
     # A fee does not make an order's sessions unpaid that were paid, so neither those that are given on top.
-    settled = settled or order.paid_cents - order.refunded_cents >= order.subtotal_cents - order.discount_cents
+    settled = settled or order.paid_cents - order.refunded_cents >= sold_for(order)
     sessions = bulk_create_with_history(
         [
             Booking(

@@ -26,11 +26,14 @@ from apps.bookings.services.claims import (
     lock_limits,
     lock_practitioners,
     place,
+    refuse_frozen,
     refuse_outside_validity,
     refuse_unless_offered,
+    refuse_unpaid,
     return_to_draft,
     write_claim,
 )
+from apps.bookings.services.fees import charge_fee
 from apps.bookings.slots import Offer, Terms, find_slots, offers_of
 from apps.catalog.models import Practitioner
 from apps.clients.models import Client
@@ -38,8 +41,7 @@ from apps.core import quotes
 from apps.core.db import joined
 from apps.core.errors import Invalid, InvalidTransition, StaleVersion
 from apps.core.events import emit
-from apps.orders.models import OrderLine
-from apps.orders.services import activate_on, add_line, lock_order
+from apps.orders.services import activate_on, lock_order
 
 MAX_OPEN_HOLDS = 5
 MOVE_FIELDS = (*CLAIM_FIELDS, "moves", "late_seconds", "free_cancellation", "fee_cents", "is_detached")
@@ -60,8 +62,9 @@ def schedule_booking(
     """Give a draft session its practitioner and start (aware); it claims its time and becomes ``confirmed``.
 
     A service that requires approval makes it ``pending`` first, unless staff override. Without a practitioner one is allocated.
-    Raises AlreadyScheduled, InvalidTransition, StaleVersion, PackageExpired, PackagePaused, Invalid (the practitioner does not offer
-    the service), NoticeTooShort, BeyondHorizon, OutsideHours, LimitReached, SlotTaken (the last three with alternatives), AlreadyBooked.
+    Raises AlreadyScheduled, InvalidTransition, StaleVersion, OrderFrozen, PackageExpired, PackagePaused, Invalid (the practitioner does
+    not offer the service), NoticeTooShort, BeyondHorizon, OutsideHours, LimitReached, SlotTaken (the last three with alternatives),
+    AlreadyBooked, and of clients PaymentRequired.
     """
     wish = Wish(start_time, at or timezone.now(), by, override)
     return _take(booking, "schedule", wish, practitioner=practitioner, attendee_name=attendee_name, version=version)
@@ -116,6 +119,9 @@ def _take(
     if booking.status == Status.HELD and booking.hold_expires_at is not None and booking.hold_expires_at <= at:
         return_to_draft(booking, "booking.hold_released", at=at, why="lapsed")  # its own hold, not yet swept up
     require(action, booking.status)
+    refuse_frozen(booking.order)
+    if wish.by == Side.CLIENT:
+        refuse_unpaid(booking.order)
     refuse_outside_validity(booking.order, start_time=wish.start_time, at=at)
     free_lapsed_holds(locked, at)
     offer, why = _choose(booking, terms, offers, wish, chosen=practitioner is not None)
@@ -188,15 +194,17 @@ def _refuse_too_many_holds(client_id: int, at: datetime) -> None:
 
 @joined
 def confirm_booking(booking: Booking, *, by: str = Side.PROVIDER, version: int | None = None, at: datetime | None = None) -> Booking:
-    """Confirm a held or pending session. A client's hold of a service that requires approval becomes a request instead.
+    """Confirm a held or pending session. Where the service requires approval it becomes a request instead, unless the business confirms.
 
-    Raises InvalidTransition, StaleVersion, HoldExpired.
+    Clients cannot confirm what waits for their money. Raises InvalidTransition, StaleVersion, HoldExpired, PaymentRequired.
     """
     at = at or timezone.now()
     booking = lock_booking(booking.pk, lock_order(booking.order_id))
     check_version(booking, version)
     require("confirm", booking.status)
     _refuse_lapsed(booking, at)
+    if by == Side.CLIENT:
+        refuse_unpaid(booking.order, held=booking)
     before = booking.status
     wants_approval = by != Side.PROVIDER and booking.service.requires_approval
     if before == Status.PENDING and wants_approval:
@@ -218,6 +226,21 @@ def release_hold(booking: Booking, *, version: int | None = None, at: datetime |
     check_version(booking, version)
     require("release", booking.status)
     return_to_draft(booking, "booking.hold_released", at=at, why=why)
+    return booking
+
+
+@joined
+def extend_hold(booking: Booking, *, until: datetime, at: datetime | None = None) -> Booking:
+    """Keep a held session's time until a later moment, even if it has lapsed and nobody has freed it. Raises InvalidTransition."""
+    at = at or timezone.now()
+    booking = lock_booking(booking.pk, lock_order(booking.order_id))
+    require("release", booking.status)
+    before = booking.hold_expires_at
+    if before is not None and before < until:
+        booking.hold_expires_at = until
+        booking.version += 1
+        booking.save(update_fields=["hold_expires_at", "version", "updated_at"])
+        emit("booking.hold_extended", booking, changes={"hold_expires_at": [before.isoformat(), until.isoformat()]})
     return booking
 
 
@@ -279,6 +302,7 @@ def _reschedule(
         raise StaleVersion(version=booking.version)
     if terms is None or not offers:
         raise Invalid(fields={"practitioner": ["This practitioner does not offer this service."]})
+    refuse_frozen(booking.order)
     refuse_outside_validity(booking.order, start_time=start_time, at=at)
     free_lapsed_holds(locked, at)
     offer, why = _choose(booking, terms, offers, wish, chosen=not anybody, keep=kept)
@@ -361,7 +385,7 @@ def _move(
     write_claim(booking, MOVE_FIELDS)
     if fee_cents:
         name = f"Late move of session {booking.position}"
-        add_line(booking.order, kind=OrderLine.Kind.FEE, description=name, amount_cents=fee_cents)
+        charge_fee(booking, booking.order, fee_cents=fee_cents, charged_cents=booking.fee_cents - fee_cents, description=name)
     emit(
         "booking.rescheduled",
         booking,
@@ -378,6 +402,7 @@ def _move(
 __all__ = [
     "Override",
     "confirm_booking",
+    "extend_hold",
     "hold_booking",
     "quote_reschedule",
     "release_hold",

@@ -11,12 +11,14 @@ from simple_history.utils import bulk_update_with_history
 from apps.accounts.selectors import setting
 from apps.bookings.errors import LimitReached, NoSessionsLeft, PackagePaused, PaymentRequired
 from apps.bookings.models import Booking, BookingDocument, Status
+from apps.bookings.services.claims import refuse_frozen
 from apps.bookings.services.packages import allowed_order_actions, lock_package, refuse_expired
 from apps.clients.models import Client
 from apps.core import quotes
 from apps.core.db import joined, next_number
 from apps.core.errors import Invalid, InvalidTransition
 from apps.core.events import current_actor, emit
+from apps.orders.fees import fee_rate, tax_of_fee
 from apps.orders.models import Order, OrderLine
 from apps.orders.services import add_line, derive_status
 
@@ -56,8 +58,8 @@ def transfer_sessions(
     and can be given on, or back, the same way. A session's price moves with its row. Granted sessions stay with whom they were
     granted to, and sessions with documents with the person the documents are about. A fee of the package becomes a line of the
     giver's order. ``override`` (with a ``reason``) gives away what the package does not allow to.
-    Raises PaymentRequired, InvalidTransition, PackagePaused, PackageExpired, LimitReached (``transfers``), NoSessionsLeft, Invalid,
-    QuoteStale.
+    Raises PaymentRequired, InvalidTransition, OrderFrozen, PackagePaused, PackageExpired, LimitReached (``transfers``), NoSessionsLeft,
+    Invalid, QuoteStale.
     """
     if override and not reason:
         raise Invalid(fields={"reason": ["An override needs a reason."]})
@@ -108,7 +110,9 @@ def _transfer(
     child = _child(root, order, to_client, moving)
     _move(moving, order, child)
     if fee:
-        add_line(order, kind=OrderLine.Kind.FEE, description=f"Transfer to {child.number}", amount_cents=fee)
+        rate = fee_rate(order)
+        what = f"Transfer to {child.number}"
+        add_line(order, kind=OrderLine.Kind.FEE, description=what, amount_cents=fee, tax_cents=tax_of_fee(fee, rate), tax_rate=rate)
     ids = [one.pk for one in moving]
     why = {"reason": ["", reason], **({"override": [False, True]} if override else {})}
     emit("order.transferred", order, changes={"to_order": [None, child.pk], "sessions": [ids, []], "fee_cents": [0, fee], **why})
@@ -122,6 +126,7 @@ def _lock(order: Order, at: datetime) -> tuple[Order, Order]:
     if order.order_type == Order.Type.PACKAGE and order.status == Order.Status.PAUSED:
         raise PackagePaused
     root, order = lock_package(order, "transfer")
+    refuse_frozen(order)
     if order.is_resting(at):
         raise PackagePaused
     refuse_expired(order, at)
@@ -173,6 +178,9 @@ def _child(root: Order, order: Order, to_client: Client, moving: list[Booking]) 
         subtotal_cents=0,
         total_amount_cents=0,
         currency=order.currency,
+        prices_include_tax=root.prices_include_tax,
+        tax_rounding=root.tax_rounding,
+        tax_code=to_client.tax_code,
         package_metadata={**order.package_metadata, "total_sessions": len(moving), "transferred_from": order.number},
         activated_at=order.activated_at,
         expires_at=order.expires_at,

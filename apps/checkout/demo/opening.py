@@ -8,6 +8,7 @@ from apps.accounts.models import Account, Membership, Role
 from apps.accounts.services.accounts import change_settings, create_account
 from apps.catalog.models import Offering, Practitioner, Service
 from apps.checkout.demo.businesses import SHARED_CUSTOMER, Business, PackagePlan, PractitionerPlan, address_of
+from apps.checkout.demo.providers import connect_providers
 from apps.clients.models import Client
 from apps.clients.services import create_client
 from apps.core.events import acting
@@ -69,6 +70,7 @@ def open_business(plan: Business, at: datetime) -> Opened:
             _exceptions(account, list(practitioners.values()), today)
             packages = {p.name: _package(account, p, services) for p in plan.packages}
             clients = _clients(account, plan)
+            connect_providers()
     return Opened(plan, account, users, services, practitioners, packages, clients)
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
 
@@ -34,8 +35,9 @@ class Children:
     All hold the reading end of one pipe (``--lifeline``); when we are killed it closes and they end by themselves.
     """
 
-    def __init__(self, manage: Path) -> None:
+    def __init__(self, manage: Path, environment: Mapping[str, str]) -> None:
         self.manage = manage
+        self.environment = {**os.environ, **environment}
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> "Children":
@@ -60,6 +62,7 @@ class Children:
         self.running[command] = subprocess.Popen(  # noqa: S603  our own commands
             [sys.executable, str(self.manage), command, f"--lifeline={self.reading}", *arguments],
             stdin=subprocess.DEVNULL,
+            env=self.environment,
             pass_fds=[self.reading],
             process_group=0,
         )

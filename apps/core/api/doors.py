@@ -40,15 +40,19 @@ class Door(GenericViewSet):
     default_ordering: ClassVar[str] = "-created_at"
     search_fields: ClassVar[tuple[str, ...]] = ()
     idempotent: ClassVar[frozenset[str]] = frozenset()
+    staged: ClassVar[frozenset[str]] = frozenset()
+    """POSTs that call the outside world between two transactions: they answer through ``in_stages``."""
     permission_classes = (AllowRole,)
     lookup_value_regex = r"[^/]+"
     filter_backends = ()
     pagination_class = None
+    claim: idempotency.Claim | None = None
+    entered: ExitStack | None = None
 
     @classmethod
     def as_view(cls, actions: Any = None, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
         view = super().as_view(actions, **initkwargs)
-        if cls.idempotent & set((actions or {}).values()):
+        if (cls.idempotent | cls.staged) & set((actions or {}).values()):
             view = transaction.non_atomic_requests(view)
         return view
 
@@ -77,8 +81,8 @@ class Door(GenericViewSet):
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         with ExitStack() as self.scopes:
-            if self._claims_key(request):
-                return self._dispatch_idempotently(request, *args, **kwargs)
+            if self._claims_key(request) or self._is_staged(request):
+                return self._dispatch_in_transactions(request, *args, **kwargs)
             if self._opens_its_own_transaction():
                 self.scopes.enter_context(transaction.atomic())
             return super().dispatch(request, *args, **kwargs)
@@ -89,58 +93,113 @@ class Door(GenericViewSet):
 
     def _opens_its_own_transaction(self) -> bool:
         """Routes that accept an Idempotency-Key are not atomic requests (see ``as_view``)."""
-        return bool(self.idempotent.intersection(self.action_map.values()))
+        return bool((self.idempotent | self.staged).intersection(self.action_map.values()))
+
+    def _is_staged(self, request: Any) -> bool:
+        return request.method == "POST" and self.action_map.get("post") in self.staged
 
     def _claims_key(self, request: Any) -> bool:
         action = self.action_map.get(request.method.lower()) if request.method == "POST" else None
         return action in self.idempotent and "Idempotency-Key" in request.headers
 
-    def _dispatch_idempotently(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Claim in one transaction, work and store the reply in a second, release in a third when the work failed."""
+    def _dispatch_in_transactions(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Enter and claim the key (if one was sent) in one transaction; then the work, in one more or in stages."""
         self.args, self.kwargs = args, kwargs
-        key, digest = request.headers["Idempotency-Key"], idempotency.fingerprint(request.method, request.get_full_path(), request.body)
+        key = request.headers.get("Idempotency-Key") if self._claims_key(request) else None
+        digest = idempotency.fingerprint(request.method, request.get_full_path(), request.body) if key is not None else ""
+        staged = self._is_staged(request)
         request = self.request = self.initialize_request(request, *args, **kwargs)
         self.headers = self.default_response_headers
-        claim = None
+        self.claim = None
         try:
             with ExitStack() as self.scopes:
                 self.scopes.enter_context(transaction.atomic())
                 self.initial(request, *args, **kwargs)
-                actor = request.user.pk if request.user and request.user.is_authenticated else None
-                with self.keys() as account_id:
-                    claim = idempotency.claim(account_id=account_id, actor_id=actor, key=key, request_hash=digest)
-            if claim.is_replay:
-                headers = {"Idempotent-Replayed": "true", **self.replayed_headers(claim.response)}
-                response = Response(claim.response.encode(), status=claim.status_code, headers=headers)
+                if key is not None:
+                    actor = request.user.pk if request.user and request.user.is_authenticated else None
+                    with self.keys() as account_id:
+                        self.claim = idempotency.claim(account_id=account_id, actor_id=actor, key=key, request_hash=digest)
+                else:
+                    self.entered = self.scopes.pop_all()  # nothing to commit: the first unit goes on in this transaction
+            if self.claim is not None and self.claim.is_replay:
+                headers = {"Idempotent-Replayed": "true", **self.replayed_headers(self.claim.response)}
+                response = Response(self.claim.response.encode(), status=self.claim.status_code, headers=headers)
             else:
-                response = self._work_once(request, claim)
+                response = self._work(request, staged=staged)
         except Exception as error:
+            self._leave()
             with transaction.atomic():  # DRF marks the innermost transaction for rollback: not the one around a test
                 response = self.handle_exception(error)
         self.response = self.finalize_response(request, response, *args, **kwargs)
         return self.response
 
+    def _leave(self) -> None:
+        """Close a transaction that no unit took over."""
+        if self.entered is not None:
+            self.entered.close()
+            self.entered = None
+
     def replayed_headers(self, body: str) -> dict[str, str]:
         """The headers of the first reply that a repetition needs, too; only its body was kept."""
         return {}
 
-    def _work_once(self, request: Request, claim: idempotency.Claim) -> Response:
+    def _work(self, request: Request, *, staged: bool) -> Response:
+        """Run the action; when it fails, the client may try again with its key."""
         handler = getattr(self, request.method.lower())  # type: ignore[union-attr]
+        self.has_begun = self.claim is not None and self.claim.state is not None
         try:
-            with ExitStack() as self.scopes:
-                self.scopes.enter_context(transaction.atomic())
-                self.re_enter()
-                response = handler(request, *self.args, **self.kwargs)
-                with self.keys():
-                    idempotency.store_reply(claim, response.status_code, dumps(response.data).decode())
-        except BaseException:  # also a worker that is told to stop: the client may try again with its key
-            with ExitStack() as self.scopes:
-                self.scopes.enter_context(transaction.atomic())
-                self.re_enter()
-                with self.keys():
-                    idempotency.release(claim)
+            if staged:
+                return handler(request, *self.args, **self.kwargs)
+            with self.unit():
+                return self._replied(handler(request, *self.args, **self.kwargs))
+        except BaseException:  # also a worker that is told to stop
+            if self.claim is not None:
+                with self.unit(), self.keys():
+                    (idempotency.suspend if self.has_begun else idempotency.release)(self.claim)
             raise
+
+    @contextmanager
+    def unit(self) -> Iterator[None]:
+        """One transaction of a request that has several, inside the caller's scope."""
+        entered, self.entered = self.entered, None
+        with entered or ExitStack() as self.scopes:
+            if entered is None:
+                self.scopes.enter_context(transaction.atomic())
+                self.re_enter()
+            yield
+
+    def _replied(self, response: Response) -> Response:
+        """Keep the reply with its key, in the transaction of the work."""
+        if self.claim is not None:
+            with self.keys():
+                idempotency.store_reply(self.claim, response.status_code, dumps(response.data).decode())
         return response
+
+    def in_stages(
+        self,
+        begin: Callable[[], dict[str, Any] | Response],
+        outside: Callable[[dict[str, Any]], object],
+        finish: Callable[[dict[str, Any]], Response],
+    ) -> Response:
+        """Answer a POST that needs the outside world.
+
+        ``begin`` writes what is wanted and says with JSON what was written (or answers at once, when nobody has to be called).
+        ``outside`` calls, without a transaction; it must be repeatable, because a request that was cut off goes on here.
+        ``finish`` answers.
+        """
+        state = self.claim.state if self.claim is not None else None
+        if state is None:
+            with self.unit():
+                begun = begin()
+                if isinstance(begun, Response):
+                    return self._replied(begun)
+                if self.claim is not None:
+                    with self.keys():
+                        idempotency.keep_state(self.claim, begun)
+            state, self.has_begun = begun, True
+        outside(state)
+        with self.unit():
+            return self._replied(finish(state))
 
     # -- what
 

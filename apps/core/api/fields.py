@@ -1,6 +1,7 @@
 """Serializer fields that take one spelling of a value and refuse the rest, instead of guessing what was meant."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -169,3 +170,15 @@ def stored(shape: Any, validated: Mapping[str, Any]) -> dict[str, Any]:
         else:
             made[name] = field.to_representation(value)
     return made
+
+
+class OneLineField(serializers.CharField):
+    """Text without control characters: it goes into headers of mails."""
+
+    default_error_messages = {"control_characters": "Control characters are not allowed."}
+
+    def to_internal_value(self, data: Any) -> str:
+        text: str = super().to_internal_value(data)
+        if any(unicodedata.category(c) == "Cc" for c in text):
+            self.fail("control_characters")
+        return text

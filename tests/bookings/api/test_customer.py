@@ -6,12 +6,16 @@ import pytest
 import time_machine
 
 from apps.bookings.models import Status
+from apps.checkout.collecting import collect
+from apps.core.events import acting
 from apps.core.tenancy import account_scope
 from apps.orders.models import Order
 from factories.bookings import BookingFactory
 from factories.catalog import OfferingFactory
 from factories.clients import ClientFactory
-from tests.bookings.life import TUESDAY_TEN, book, everything, second_practitioner
+from tests.bookings.life import TUESDAY_TEN, book, everything, pay, second_practitioner
+from tests.bookings.owned import states
+from tests.payments.counter import set_up
 from tests.portal import BOOKINGS, act, become, brought, in_force, sign_in, told
 from tests.studio import MONDAY_TEN, NOW
 
@@ -210,6 +214,62 @@ def test_a_hold_is_confirmed_in_time_only(me, studio):
     act(me, late, "hold", start_time=TUESDAY_TEN.isoformat())
     with time_machine.travel(NOW + timedelta(minutes=20), tick=True):
         assert told(me, late, "confirm") == (409, "hold_expired")
+
+
+def bought_online(studio, method, **options):
+    """The package with a first start, as its client buys it at the public door."""
+    if method == "stripe":
+        set_up(studio.account, "stripe", {})
+    with acting(None, "public"):
+        return studio.sell(method=method, by="client", practitioner=studio.practitioner, start_time=MONDAY_TEN, **options)
+
+
+@pytest.mark.parametrize("method", ["stripe", "bank_transfer"])
+def test_time_that_waits_for_money_is_not_a_clients_to_book(me, studio, method):
+    sale = bought_online(studio, method)
+    held, draft, _ = sale.bookings
+    later = {"start_time": TUESDAY_TEN.isoformat()}
+
+    assert act(me, held, "confirm", status=409)["balance_due_cents"] == 10000
+    assert told(me, held, "confirm") == (409, "payment_required")
+    assert [told(me, draft, action, **later) for action in ("schedule", "hold")] == [(409, "payment_required")] * 2
+    refused = me.post(f"/api/customer/packages/{sale.order.pk}/schedule-next/", later)
+    assert (refused.status_code, refused.json()["error"]) == (409, "payment_required")
+    assert states(studio, sale.order) == ["held", "draft", "draft"]
+
+    if method == "bank_transfer":
+        pay(studio, sale)  # the money confirms it
+        assert act(me, draft, "schedule", **later)["status"] == "confirmed"
+        assert states(studio, sale.order) == ["confirmed", "confirmed", "draft"]
+
+
+def test_staff_book_time_that_waits_for_money(owner, studio):
+    sale = bought_online(studio, "bank_transfer")
+
+    assert owner.post(f"/api/bookings/{sale.bookings[0].pk}/confirm/").json()["status"] == "confirmed"
+
+
+def test_staff_who_wait_for_a_transfer_instead_book_the_start_that_was_held(studio):
+    sale = bought_online(studio, "stripe")
+
+    with account_scope(studio.account):
+        collect(sale.order, method="bank_transfer")
+    assert states(studio, sale.order) == ["confirmed", "draft", "draft"]
+
+
+def test_a_start_that_staff_sold_by_card_is_not_its_clients_to_confirm(me, studio):
+    set_up(studio.account, "stripe", {})
+    sale = studio.sell(method="stripe", practitioner=studio.practitioner, start_time=MONDAY_TEN)
+
+    assert told(me, sale.bookings[0], "confirm") == (409, "payment_required")
+    assert states(studio, sale.order) == ["held", "draft", "draft"]
+
+
+def test_who_pays_on_arrival_books_the_sessions_of_an_unpaid_package(me, studio):
+    sale = bought_online(studio, "cash")
+
+    assert act(me, sale.bookings[1], "schedule", start_time=TUESDAY_TEN.isoformat())["status"] == "confirmed"
+    assert states(studio, sale.order) == ["confirmed", "confirmed", "draft"]
 
 
 def test_what_requires_approval_becomes_a_request_that_its_client_cannot_grant(me, studio):

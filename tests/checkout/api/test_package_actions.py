@@ -68,7 +68,7 @@ def test_a_client_package_shows_its_pauses_its_parent_and_what_may_be_done(owner
 
     assert body["pauses"] == [{"first_day": "2026-11-21", "last_day": "2026-11-27", "days_added": 7, "reason": "A journey"}]
     assert (body["status"], body["parent"]) == ("paused", None)
-    assert body["allowed_actions"] == ["pause", "resume", "extend", "grant"]
+    assert body["allowed_actions"] == ["pause", "resume", "extend", "grant", "refund"]
 
 
 def test_transfer_answers_both_sides(owner, studio, order, at):

@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 import time_machine
 
+from apps.core.models import IdempotencyKey
 from apps.core.tenancy import account_scope
 from apps.orders.models import Order
+from apps.payments.services.gifts import plain
 from factories.clients import ClientFactory
 from factories.packages import PackageFactory
 from tests.studio import MONDAY_TEN, NOW
@@ -53,7 +55,8 @@ def test_checkout_with_a_start_confirms_the_first_session(owner, body, studio):
     [
         ({"package": None}, 400, "validation_error", "package"),
         ({"service": "own"}, 400, "validation_error", "package"),
-        ({"method": "stripe"}, 400, "validation_error", "method"),
+        ({"method": "stripe"}, 409, "provider_off", None),
+        ({"method": "barter"}, 400, "validation_error", "method"),
         ({"method": None}, 400, "validation_error", "method"),
         ({"client": 2**63}, 400, "validation_error", "client"),
         ({"client": "1e2"}, 400, "validation_error", "client"),
@@ -112,7 +115,21 @@ def test_checkout_that_failed_may_be_tried_again_with_its_key(owner, body, studi
     assert (refused.status_code, again.status_code) == (409, 201)
 
 
-@pytest.mark.parametrize(("quantity", "headers", "expected"), [(1, {}, 17), (10, {}, 17), (10, {"Idempotency-Key": "k"}, 20)])
+def test_the_code_of_a_gift_is_shown_once_and_kept_nowhere(owner, body, account):
+    wanted, headers = {"client": body["client"], "method": "cash", "gift_cents": 5000}, {"Idempotency-Key": "gift"}
+
+    first, second = (owner.post("/api/checkout/", wanted, headers=headers) for _ in range(2))
+
+    code = first.json()["gift_code"]
+    assert (first.status_code, len(plain(code)), second.headers["Idempotent-Replayed"]) == (201, 28, "true")
+    assert second.json() == {**first.json(), "gift_code": ""}
+    with account_scope(account):
+        kept = IdempotencyKey.objects.values_list("response", "state").get()
+    assert code not in str(kept)
+    assert plain(code) not in str(kept)
+
+
+@pytest.mark.parametrize(("quantity", "headers", "expected"), [(1, {}, 20), (10, {}, 20), (10, {"Idempotency-Key": "k"}, 23)])
 def test_checkout_takes_a_fixed_number_of_statements(owner, make_studio, account, statements, quantity, headers, expected):
     studio = make_studio(account, quantity=quantity)
 
@@ -157,7 +174,7 @@ def test_orders_are_filtered(owner, body, studio):
 
 
 @pytest.mark.parametrize("count", [1, 3])
-@pytest.mark.parametrize(("path", "expected"), [("orders", 4), ("client-packages", 5), ("payments", 3), ("bookings", 3)])
+@pytest.mark.parametrize(("path", "expected"), [("orders", 4), ("client-packages", 5), ("payments", 4), ("bookings", 3)])
 def test_lists_take_a_fixed_number_of_statements(owner, studio, statements, path, expected, count):
     for _ in range(count):
         studio.sell()

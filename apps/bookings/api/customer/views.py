@@ -99,7 +99,8 @@ class OwnBookingViewSet(ListMixin, RetrieveMixin, ClientDoor):
         """Book a time for a draft session. A service that requires approval makes it `pending`: a request.
 
         409 `slot_taken` (with `alternatives`), `outside_hours`, `notice_too_short`, `beyond_horizon`, `limit_reached`,
-        `already_scheduled`, `already_booked`, `package_expired`, `package_paused`, `invalid_transition`.
+        `already_scheduled`, `already_booked`, `package_expired`, `package_paused`, `invalid_transition`, `payment_required` (bought
+        online, and nothing is paid yet; with `balance_due_cents`).
         """
         booking, data = self._wanted(OwnScheduleInput)
         with self.inside(booking):
@@ -109,7 +110,10 @@ class OwnBookingViewSet(ListMixin, RetrieveMixin, ClientDoor):
     @extend_schema(request=OwnScheduleInput, responses=OwnBookingSerializer)
     @action(detail=True, methods=["post"])
     def hold(self, request: Request, pk: str) -> Response:
-        """Keep a time for a draft session until `hold_expires_at`; `confirm/` books it. At most five open holds at a business."""
+        """Keep a time for a draft session until `hold_expires_at`; `confirm/` books it. At most five open holds at a business.
+
+        409 as for `schedule/`.
+        """
         booking, data = self._wanted(OwnScheduleInput)
         with self.inside(booking):
             hold_booking(booking, by=Side.CLIENT, **data)
@@ -118,7 +122,10 @@ class OwnBookingViewSet(ListMixin, RetrieveMixin, ClientDoor):
     @extend_schema(request=VersionInput, responses=OwnBookingSerializer)
     @action(detail=True, methods=["post"])
     def confirm(self, request: Request, pk: str) -> Response:
-        """Book the time that is held; a service that requires approval makes it `pending`. 409 `hold_expired` when it was too late."""
+        """Book the time that is held; a service that requires approval makes it `pending`.
+
+        409 `hold_expired` when it was too late, `payment_required` when it is held for a payment: that books it (`orders/{id}/pay/`).
+        """
         booking, data = self._wanted(VersionInput)
         with self.inside(booking):
             confirm_booking(booking, by=Side.CLIENT, **data)

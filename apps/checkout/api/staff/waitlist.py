@@ -174,7 +174,14 @@ class WaitlistOfferViewSet(ListMixin, RetrieveMixin, StaffViewSet):
     @action(detail=True, methods=["post"])
     def accept(self, request: Request, pk: str) -> Response:
         """Record the client's yes: the sessions are confirmed, or requested where the service requires approval, and what was sold
-        for them is expected to be paid. 409 `offer_closed`; for a broadcast also `slot_taken` and what else scheduling may answer.
+        for them is expected to be paid: all of it, or a deposit by your rules.
+
+        With `stripe` or `paypal` what was sold stays `held` (see `bookings`) until it is paid. To pay, begin the payment with
+        `orders/{id}/pay/` and the same `method`, `id` being the offer's `order`: its answer has what the browser needs. The client does
+        the same at `/api/customer/orders/{id}/pay/`. When nothing comes in time, the sessions lose their time.
+
+        409 `offer_closed`, `provider_off`, `no_wallet`, `insufficient_funds`; for a broadcast also `slot_taken` and what else
+        scheduling may answer.
         """
         offer = self.get_object()
         accept_offer(offer, placed_by=self.caller, **self.validated(AcceptInput, request))

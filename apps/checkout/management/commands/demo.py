@@ -17,6 +17,7 @@ from apps.checkout.demo.businesses import BUSINESSES
 from apps.checkout.demo.credentials import CredentialsFile, credentials
 from apps.checkout.demo.loading import empty_database, is_loaded, load, refuse_foreign_database
 from apps.checkout.demo.processes import Children, exit_on_signals
+from apps.checkout.demo.providers import fake_providers
 from apps.core.management.commands.serve import refuse_busy_port
 
 HOST = "127.0.0.1"
@@ -58,6 +59,8 @@ class Command(BaseCommand):
             self.file.forget()
             for name in ("mail", "media", "documents"):
                 shutil.rmtree(self.folder / name, ignore_errors=True)
+            for name in ("stripe.json", "paypal.json"):
+                (self.folder / name).unlink(missing_ok=True)
         self.say("Migrating …")
         call_command("migrate", verbosity=0, interactive=False)
         if is_loaded():
@@ -69,11 +72,15 @@ class Command(BaseCommand):
     def serve(self, port: int, content: dict[str, Any]) -> None:
         """Run server and worker until somebody ends us or one of them ends."""
         try:
-            with Children(settings.BASE_DIR / "manage.py") as children:
+            with (
+                fake_providers(self.folder, content["base_url"]) as providers,
+                Children(settings.BASE_DIR / "manage.py", providers) as children,
+            ):
                 self.say("Starting server and worker …")
                 children.start("serve", f"--host={HOST}", f"--port={port}", "--quiet")
                 children.start("worker")
                 children.wait_until_ready(f"{content['base_url']}/readyz")
+                content["providers"] = {"stripe": providers["STRIPE_API_BASE"], "paypal": providers["PAYPAL_API_BASE"]}
                 self.file.write(content)
                 self.invite(content)
                 children.watch()
@@ -100,6 +107,8 @@ class Command(BaseCommand):
     python3 examples/first_sale.py {self.file.path}
   A class, its waitlist, a series, moves, cancellations, a no-show, a review
     python3 examples/a_week_in_the_studio.py {self.file.path}
+  Cards, PayPal, credit, gift codes, refunds, invoices; Stripe and PayPal are played by servers of the demo's own
+    python3 examples/paying_online.py {self.file.path}
 
 Ctrl-C stops everything.""")
 
