@@ -135,7 +135,7 @@ def main() -> int:
             time.sleep(0.5)
         drained = time.perf_counter() - began - sent
         left = sales.unpaid()
-        balances = sales.get("ledger/balances/")["balances"]
+        balances = [book for found in sales.get("ledger/balances/")["currencies"] for book in found["books"]]
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(30)
@@ -146,7 +146,7 @@ def main() -> int:
             f"  checkout p50 {statistics.median(seen.answered):.0f} ms, p95 {percentile(seen.answered, 95):.0f} ms, max {max(seen.answered):.0f} ms"
         )
     print(f"  settled by webhook: {len(seen.orders) - len(left)} of {len(seen.orders)}, the last {drained:.1f} s after the last checkout")
-    print(f"  books: sum of all balances {sum(b['balance_cents'] for b in balances)}")
+    print(f"  books: sum of all balances {sum(book['amount_cents'] for book in balances)}")
     for problem in seen.refused[:3]:
         print(f"  refused: {problem}")
     return 0 if not seen.refused and not left else 1

@@ -288,7 +288,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 WEB_HOST = env.str("HOST", default="127.0.0.1")
 WEB_PORT = int(env.str("PORT", default="") or 8000)
 WEB_WORKERS = env.int("WEB_WORKERS", default=2)
-WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=4)
+WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=8)
 DEMO_RESET = env.str("RESET", default="") not in ("", "0")
 
 LANGUAGE_CODE = "en"

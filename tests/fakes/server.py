@@ -25,6 +25,9 @@ KINDS = ("hang", "reset_after", "error_after", "garbage", "drip", "error_before"
 CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "*", "Access-Control-Allow-Methods": "*"}
 
 
+KEPT_EVERY_SECONDS = 1.0
+
+
 @dataclass(frozen=True)
 class Call:
     """A request as it came in."""
@@ -103,6 +106,8 @@ class FakeServer:
         self._server = _Server((host, port), _Handler)
         self._server.fake = self
         self._thread: threading.Thread | None = None
+        self._changed = threading.Event()
+        self._keeper = threading.Thread(target=self._keep_state, daemon=True, name=f"fake {self.name}'s state")
 
     # -- life
 
@@ -117,6 +122,8 @@ class FakeServer:
         self.deliveries.start()
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True, name=f"fake {self.name}")
         self._thread.start()
+        if self._state:
+            self._keeper.start()
         return self
 
     def stop(self) -> None:
@@ -125,6 +132,8 @@ class FakeServer:
         if self._thread:
             self._server.shutdown()
         self._server.server_close()
+        if self._keeper.is_alive():
+            self._keeper.join()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -260,10 +269,22 @@ class FakeServer:
         return reply, fault
 
     def _keep(self, call: Call) -> None:
-        if self._state and call.method != "GET":
-            draft = self._state.with_suffix(".draft")
-            draft.write_text(json.dumps(self.dump()))
-            draft.replace(self._state)
+        if call.method != "GET":
+            self._changed.set()
+
+    def _keep_state(self) -> None:
+        """Write what has changed once in a while and at the end, not with every call."""
+        assert self._state is not None
+        draft = self._state.with_suffix(".draft")
+        stopped = False
+        while not stopped:
+            stopped = self.stopping.wait(KEPT_EVERY_SECONDS)
+            if self._changed.is_set():
+                self._changed.clear()
+                with self.lock:
+                    state = json.dumps(self.dump())
+                draft.write_text(state)
+                draft.replace(self._state)
 
     def _control(self, call: Call) -> Reply:
         with self.lock:
