@@ -16,8 +16,8 @@ from apps.checkout.waitlist import offer_freed_time, settle_offers_at
 from apps.core.errors import DomainError
 from apps.core.events import on, within
 from apps.core.models import Event
+from apps.orders.models import ONLINE
 from apps.payments.models import OPEN, Payment
-from apps.payments.services.unpaid import ONLINE
 
 logger = logging.getLogger(__name__)
 

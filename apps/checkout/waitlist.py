@@ -38,11 +38,10 @@ from apps.core.db import joined
 from apps.core.errors import DomainError, InvalidTransition
 from apps.core.events import emit
 from apps.core.tenancy import account_scope
-from apps.orders.models import Order
+from apps.orders.models import ONLINE, Order
 from apps.packages.selectors import PlannedSession
 from apps.payments.models import PROVIDERS, Payment
 from apps.payments.services import create_payment
-from apps.payments.services.unpaid import ONLINE
 from apps.payments.services.wallet import spend_credit
 from apps.users.models import User
 

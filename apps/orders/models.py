@@ -148,6 +148,8 @@ class Order(TenantModel):
 
 # Booking states in which a session is used up; the same words as in apps.bookings, which lies above.
 SPENT = ("completed", "cancelled", "no_show", "forfeited")
+ONLINE = ("public", "customer")
+"""Sources of orders that clients have placed themselves."""
 
 
 class ClientPackageManager(models.Manager):

@@ -29,12 +29,10 @@ from apps.core.db import constraint_error
 from apps.core.errors import Invalid, InvalidTransition, NotFound, StaleVersion
 from apps.core.events import emit
 from apps.core.tenancy import current_account_id
-from apps.orders.models import Order
+from apps.orders.models import ONLINE, Order
 from apps.scheduling.hours import from_epoch, to_epoch
 
 ALTERNATIVES_WITHIN = timedelta(days=7)
-PLACED_ONLINE = ("public", "customer")
-"""Sources of orders that clients have placed themselves."""
 # States of payments whose money may still come; the same words as in apps.payments, which lies above.
 AWAITED = ("new", "pending", "requires_action", "unknown")
 CLAIM_FIELDS = (
@@ -152,7 +150,7 @@ def refuse_unpaid(order: Order, *, held: Booking | None = None) -> None:
     if asked is None or asked[0] == "cash":
         return
     _, status, waiting_with = asked
-    if order.source in PLACED_ONLINE or (held is not None and waiting_with == held.pk and status in AWAITED):
+    if order.source in ONLINE or (held is not None and waiting_with == held.pk and status in AWAITED):
         raise PaymentRequired(balance_due_cents=order.balance_due_cents)
 
 

@@ -22,13 +22,13 @@ from apps.bookings.services.scheduling import confirm_booking, extend_hold, rele
 from apps.core.db import joined
 from apps.core.errors import DomainError, InvalidTransition
 from apps.core.events import emit
-from apps.orders.models import Order
+from apps.orders.models import ONLINE, Order
 from apps.orders.services import lock_order
 from apps.payments.adapters.base import Charge, ChargeState
 from apps.payments.errors import AmountMismatch
 from apps.payments.models import OPEN, PROVIDERS, Payment
 from apps.payments.services.collecting import take_in
-from apps.payments.services.unpaid import ONLINE, give_up_sale, take_up_sale
+from apps.payments.services.unpaid import give_up_sale, take_up_sale
 from apps.payments.services.wallet import release_credit
 
 logger = logging.getLogger(__name__)

@@ -10,13 +10,11 @@ from apps.bookings.services.reinstating import reinstate_session
 from apps.bookings.services.scheduling import release_hold
 from apps.core.db import joined
 from apps.core.events import emit
-from apps.orders.models import Order, OrderLine
+from apps.orders.models import ONLINE, Order, OrderLine
 from apps.orders.services import add_line, lock_order
 from apps.payments.models import OPEN, Payment
 from apps.payments.services.coupons import retake_coupon, return_coupon
 
-ONLINE = ("public", "customer")
-"""Sources of orders that clients have placed themselves."""
 UNPAID, PAID_LATE = "Not paid in time.", "Paid late."
 RUNNING = (Order.Status.ACTIVE, Order.Status.PAUSED)
 
@@ -25,7 +23,8 @@ RUNNING = (Order.Status.ACTIVE, Order.Status.PAUSED)
 def give_up_sale(order: Order, *, at: datetime | None = None) -> bool:
     """Void an order that its client has placed and nobody waits for the money of, so that nothing is owed; says whether it did.
 
-    The use of its coupon is free again. It leaves alone what has got any money, what staff have sold, and what has a session that is more than held. May be repeated.
+    The use of its coupon is free again. It leaves alone what has got any money, what staff have sold, and what has a session that is more
+    than held. May be repeated.
     """
     at = at or timezone.now()
     order = lock_order(order.pk)

@@ -97,7 +97,7 @@ class PublicCheckoutViewSet(Paying, PublicDoor):
         place = self._place(data)
         try:
             sale = sell_online(account=self.account, visitor=visitor, **data)
-        except BaseException:
+        except BaseException:  # also a worker that is told to stop: nothing was sold, so nothing is held
             if place is not None:
                 give_back(place)
             raise
