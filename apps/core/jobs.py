@@ -11,7 +11,11 @@ from typing import Any
 from django.db import transaction
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
+from procrastinate.contrib.django.django_connector import DjangoConnector
 from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.jobs import JobDeferrer
+from procrastinate.manager import JobManager
+from procrastinate.tasks import configure_task
 
 logger = logging.getLogger(__name__)
 
@@ -21,19 +25,30 @@ STALLED_AFTER = 60
 task = app.task
 periodic = app.periodic
 
+_on_our_connection = JobManager(DjangoConnector())
+
+
+def _deferrer(job: Any, **options: Any) -> JobDeferrer:
+    """Writes jobs on Django's connection, also inside a job.
+
+    There, the task's own ``defer`` would write on a connection of the worker, outside the transaction: another worker starts such a
+    job before what it is about is committed, and a rollback leaves it behind.
+    """
+    return configure_task(name=job.name, job_manager=_on_our_connection, queue=job.queue, **options)
+
 
 def defer_many(job: Any, arguments: Iterable[dict[str, Any]]) -> None:
     """Queue one job per dict of arguments with one statement, inside the current transaction."""
     batch = list(arguments)
     if batch:
-        job.batch_defer(*batch)
+        _deferrer(job).batch_defer(*batch)
 
 
 def defer_once(job: Any, lock: str, **arguments: Any) -> bool:
     """Queue a job inside the current transaction, unless one with this lock is waiting; says whether it did."""
     try:
         with transaction.atomic():
-            job.configure(queueing_lock=lock).defer(**arguments)
+            _deferrer(job, queueing_lock=lock).defer(**arguments)
     except AlreadyEnqueued:
         return False
     return True

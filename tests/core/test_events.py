@@ -1,6 +1,6 @@
 """Events: one row with its change, handlers after the commit, at least once, each for itself."""
 
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pytest
 from django.db import connection, transaction
@@ -133,6 +133,40 @@ def test_handlers_run_after_the_commit_in_the_events_scope_as_a_job(handlers):
     assert queued() == [("test.look", "succeeded", 1)]
     jobs.run_pending()
     assert len(seen) == 1
+
+
+def test_what_a_job_queues_belongs_to_its_transaction(handlers):
+    """Negative control: queued on the worker's connection, both jobs are there before the end, and the second one after it."""
+    account = AccountFactory()
+
+    def waiting() -> int:
+        """Jobs that others see."""
+        with closing(connection.copy()) as another, another.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM procrastinate_jobs WHERE args ->> 'handler' = 'test.next'")
+            return cursor.fetchone()[0]
+
+    def sells(event):
+        emit("test.sold", account, account_id=account.pk)
+        seen.append(waiting())
+        with suppress(ZeroDivisionError), transaction.atomic():
+            emit("test.sold", account, account_id=account.pk)
+            assert jobs.defer_once(deliver, "once", account_id=account.pk, event_id=event.pk, handler="test.next")
+            seen.append(waiting())
+            raise ZeroDivisionError
+
+    def goes_on(event):
+        seen.append(event.type)
+
+    seen: list[object] = []
+    handler("sells", sells)
+    goes_on.__qualname__, goes_on.__module__ = "next", "test"
+    on("test.sold")(goes_on)
+    with account_scope(account):
+        emit("test.happened", account, account_id=account.pk)
+    jobs.run_pending()
+
+    assert seen == [0, 0, "test.sold"]
+    assert waiting() == 1
 
 
 def test_only_the_handlers_of_the_type_run_each_once(handlers):
