@@ -4,10 +4,10 @@ PY := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve worker test test-pg15 check format migrate shell bench bench-paying lock clean
+.PHONY: help demo serve worker live test test-pg15 test-browser check messages format migrate shell bench bench-paying bench-notifications lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
 
 # A stamp newer than the lock file means that all of it is installed; a broken installation is simply repeated.
 .venv/.installed: requirements.lock
@@ -43,6 +43,7 @@ $(RUNNING)-%: .venv/.installed
 demo: $(RUNNING)-demo ## two businesses, API, admin and worker on PORT (8000), data in DEMO_DIR (.demo), RESET=1 starts over
 serve: $(RUNNING)-serve ## the server on PORT
 worker: $(RUNNING)-worker ## a worker for background jobs
+live: $(RUNNING)-live ## streams of notifications on LIVE_PORT
 
 # Two processes, each with a database of its own; JOBS=0 runs everything in one.
 JOBS ?= 2
@@ -54,6 +55,10 @@ test-pg15: .venv/.installed ## all tests on Debian's PostgreSQL 15
 	@test -x $(PG15)/postgres || { echo "PostgreSQL 15 is not in $(PG15): apt-get install postgresql-15" >&2; exit 1; }
 	@PG_BIN=$(PG15) $(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
+test-browser: .venv/.installed ## how mails look at 360 and 800 pixels, measured in Chromium
+	@command -v chromium >/dev/null || { echo "chromium is not installed: apt-get install chromium" >&2; exit 1; }
+	@$(PY) -m pytest -m browser $(ARGS)
+
 check: .venv/.installed ## everything that is checked without running the tests
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -64,6 +69,9 @@ check: .venv/.installed ## everything that is checked without running the tests
 	$(PY) manage.py docs --check
 	$(PY) manage.py spectacular --validate --fail-on-warn --file /dev/null
 	$(PY) -m pytest tests/test_architecture.py -q
+
+messages: .venv/.installed ## compile the translations (.po to .mo; needs gettext)
+	@$(PY) manage.py compilemessages --ignore .venv --ignore .data
 
 format: .venv/.installed ## ruff: fix and format
 	@.venv/bin/ruff check --fix .
@@ -80,6 +88,9 @@ bench: .venv/.installed ## benchmarks/run.py
 
 bench-paying: .venv/.installed ## benchmarks/paying.py: card sales at a steady rate
 	@exec $(PY) benchmarks/paying.py $(ARGS)
+
+bench-notifications: .venv/.installed ## benchmarks/notifications.py: notifications at 1,000,000 rows
+	@exec $(PY) benchmarks/notifications.py $(ARGS)
 
 lock: ## requirements.lock from pyproject.toml
 	@command -v uv >/dev/null || { test -x .venv/lock/bin/uv || { $(PYTHON) -m venv .venv/lock && .venv/lock/bin/pip install -q uv; }; }

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from django.db import connection, connections
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_migrate, post_save
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from apps.accounts.models import Account, Role
+from apps.core.events import ANY, event_type
+from apps.core.models import Event
 from apps.core.tenancy import account_scope
 from apps.location.loading import load_countries
 from apps.location.models import Country
@@ -60,6 +62,20 @@ def _empty_cache() -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _events_carry_what_is_declared() -> None:
+    """docs/events.md is made of the declarations: a key that none of them names fails the test that makes it."""
+
+    def check(instance: Event, **kwargs: Any) -> None:
+        declared = event_type(instance.type).changes
+        undeclared = set() if ANY in declared else set(instance.changes) - set(declared)
+        assert not undeclared, f"{instance.type} carries {sorted(undeclared)}, which its declaration does not name"
+        subject = event_type(instance.type).subject
+        assert subject in (ANY, instance.subject_type), f"{instance.type} is about {instance.subject_type}, declared for {subject}"
+
+    post_save.connect(check, sender=Event, weak=False, dispatch_uid="tests.declared")
 
 
 class ApiClient(Client):

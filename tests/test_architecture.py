@@ -27,6 +27,7 @@ GLOBAL = {
     "accounts.ApiToken",
     "accounts.HistoricalAccount",
     "location.Country",
+    "notifications.Preference",
     "payments.Wallet",
     "users.Address",
     "users.Customer",
@@ -199,7 +200,7 @@ def test_every_address_of_ours_is_a_door_with_a_trailing_slash_and_a_name():
     for route in routes():
         assert route.path.endswith("/"), route
         assert route.basename, route
-        assert re.fullmatch(r"/api/[a-z0-9{}/-]+/", route.path), route
+        assert re.fullmatch(r"/api/[a-z0-9{}/-]+(\.ics)?/", route.path), route
 
 
 @pytest.mark.parametrize("view", sorted({r.view for r in routes()}, key=lambda v: v.__name__), ids=lambda v: v.__name__)

@@ -2,31 +2,19 @@
 
 import secrets
 import uuid
-import zoneinfo
-from functools import lru_cache
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
 from knox.models import AbstractAuthToken
 
 from apps.core.constraints import TenantKey
 from apps.core.models import TenantModel, TimestampedModel, global_history, history
+from apps.core.zones import validate_zone, zone_names
 from apps.location.models import Country
 
-
-@lru_cache(maxsize=1)
-def zone_names() -> frozenset[str]:
-    """IANA names a zone field accepts."""
-    return frozenset(zoneinfo.available_timezones()) - {"localtime", "posixrules", "Factory"}
-
-
-def validate_zone(name: str) -> None:
-    """Raises ValidationError for a name that is not an IANA time zone."""
-    if name not in zone_names():
-        raise ValidationError("This is not an IANA time zone name, for example Europe/Berlin.", code="unknown_zone")
+__all__ = ["Account", "ApiToken", "Invitation", "Membership", "Role", "new_nonce", "validate_zone", "zone_names"]
 
 
 class Role(models.TextChoices):

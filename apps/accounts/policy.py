@@ -51,13 +51,13 @@ def _resource(read: frozenset[Role], write: frozenset[Role], **actions: frozense
 
 
 POLICY: dict[str, dict[str, frozenset[Role]]] = {
-    "event": {"retrieve": MANAGERS},  # the admin's log page; no route yet
+    "event": dict.fromkeys(READ, MANAGERS),
     "account": {"retrieve": EVERYBODY, "partial_update": OWNERS, "destroy": OWNERS},
     "account-settings": {"retrieve": EVERYBODY, "partial_update": MANAGERS},
     # Everybody may leave; whom else a member may change or remove is for apps.accounts.services.members to say.
     "member": {**dict.fromkeys(READ, EVERYBODY), "partial_update": MANAGERS, "destroy": EVERYBODY},
     "invitation": {**dict.fromkeys(READ, MANAGERS), "create": MANAGERS, "destroy": MANAGERS},
-    "client": _resource(EVERYBODY, CARE, destroy=MANAGERS),
+    "client": _resource(EVERYBODY, CARE, destroy=MANAGERS, timeline=EVERYBODY),
     "service": _resource(EVERYBODY, MANAGERS),
     "practitioner": _resource(EVERYBODY, MANAGERS),
     "offering": _resource(EVERYBODY, MANAGERS),
@@ -65,6 +65,10 @@ POLICY: dict[str, dict[str, frozenset[Role]]] = {
     "weekly-hours": _resource(EVERYBODY, MANAGERS),
     "date-override": _resource(EVERYBODY, MANAGERS),
     "time-off": _resource(EVERYBODY, MANAGERS),
+    # Practitioners look after their own; the views refuse them those of others.
+    "external-calendar": {**_resource(CARE, MANAGERS | {Role.PRACTITIONER}), "refresh": MANAGERS | {Role.PRACTITIONER}},
+    # A practitioner's feed is for managers and for themself: the views refuse it to others.
+    "calendar-feed": dict.fromkeys((*READ, "create", "destroy", "rotate"), CARE),
     "slot": {"list": EVERYBODY},
     "series": {**dict.fromkeys(READ, EVERYBODY), "quote": CARE, "create": CARE, "quote_change": CARE, "change": CARE},
     "order": {**dict.fromkeys(READ, EVERYBODY), "pay": DESK, **PACKAGE_ACTIONS},
@@ -100,6 +104,18 @@ POLICY: dict[str, dict[str, frozenset[Role]]] = {
     "bank-line": dict.fromkeys((*READ, "match", "ignore"), MONEY),
     "provider-account": {**_resource(OWNERS, OWNERS), "check": OWNERS},
     "provider-event": {**dict.fromkeys(READ, MANAGERS), "process": MANAGERS},
+    "webhook-endpoint": {
+        **_resource(MANAGERS, OWNERS, rotate_secret=OWNERS),
+        **dict.fromkeys(("pause", "resume", "ping", "replay", "event_types"), MANAGERS),
+    },
+    "webhook-delivery": dict.fromkeys((*READ, "replay"), MANAGERS),
+    "notification": {**dict.fromkeys(READ, EVERYBODY), **dict.fromkeys(("destroy", "read", "read_all", "unread_count"), EVERYBODY)},
+    "notification-preferences": dict.fromkeys(("retrieve", "partial_update"), EVERYBODY),
+    "delivery": {**dict.fromkeys(READ, MANAGERS), "retry": MANAGERS},
+    "sender-identity": {"retrieve": MANAGERS, "partial_update": OWNERS},
+    "reminder-rule": _resource(EVERYBODY, MANAGERS),
+    "reminder": dict.fromkeys(READ, EVERYBODY),
+    "notification-stream": {"create": EVERYBODY},
     "payment": {**dict.fromkeys(READ, MONEY), **REFUND_ACTIONS, "mark_received": MONEY, "check": MONEY, "cancel": DESK, "accept": MANAGERS},
 }
 

@@ -60,6 +60,20 @@ KEYS: dict[str, Key] = {
         Key(
             "waitlist_quiet_to", "08:00", "… to this one, unless the start is near.", max_length=5, pattern=r"([01][0-9]|2[0-3]):[0-5][0-9]"
         ),
+        Key(
+            "reminder_quiet_from",
+            "",
+            "No reminders from this local time of the client; empty: at any time …",
+            max_length=5,
+            pattern=r"(([01][0-9]|2[0-3]):[0-5][0-9])?",
+        ),
+        Key(
+            "reminder_quiet_to",
+            "",
+            "… to this one. What would fall between comes at its end, or before its beginning when the session is too near then.",
+            max_length=5,
+            pattern=r"(([01][0-9]|2[0-3]):[0-5][0-9])?",
+        ),
         Key("document_quota_mb", 1000, "Megabytes that all documents of the account may take.", maximum=1_000_000),
         Key("prices_include_tax", True, "Whether catalogue prices contain the tax; otherwise it is added at the sale."),
         Key(
@@ -125,6 +139,7 @@ KEYS: dict[str, Key] = {
         Key("credit_note_series", "CN-", "Series of credit note numbers.", max_length=24, pattern=r"([A-Za-z0-9/_-]|\{year\})*"),
         Key("invoice_seller", "", "Name, address and tax number as invoices print them, line by line.", max_length=1000),
         Key("invoice_footer", "", "What stands at the foot of every invoice.", max_length=1000),
+        Key("language", "en", "Language of messages to people without a login, who cannot choose one.", choices=("en", "de", "es")),
         Key("padding_inside_hours", False, "Whether the buffers of a session must lie inside the working hours, too."),
     )
 }

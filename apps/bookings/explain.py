@@ -119,17 +119,22 @@ class _Asking:
             yield self.reason("beyond_horizon", "season", detail, bookable_before=closes.isoformat())
 
     def outside_hours(self) -> list[Reason]:
+        """What cuts working time then: the plan, closures, time off, and what the practitioner has elsewhere."""
         windows, working = self.diary.openings(self.offer)
         if any(since <= self.start and self.end <= until for since, until in working):
             return []
         opening = merge((window.start, window.end) for window in windows)
         core = (from_epoch(self.start), from_epoch(self.end))
         found = [] if any(since <= core[0] and core[1] <= until for since, until in opening) else [self.closed_by_plan()]
-        for closure in self.diary.hours[self.offer.practitioner_id].closures:
-            if closure.start < core[1] and closure.end > core[0]:
+        closures = [one for one in self.diary.hours[self.offer.practitioner_id].closures if one.start < core[1] and one.end > core[0]]
+        for closure in closures:
+            if not closure.is_external:
                 kind, who = ("closure", "The business is closed") if closure.of_account else ("time_off", "The practitioner is off")
                 detail = f"{who} from {self.local(closure.start)} to {self.local(closure.end)}."
                 found.append(self.reason("outside_hours", f"{kind}:{closure.time_off_id}", detail))
+        if any(closure.is_external for closure in closures):
+            # When and with what is nobody's business.
+            found.append(self.reason("slot_taken", "external_busy", "The practitioner's own calendar is busy at that time."))
         # What is left then are the buffers, which this account wants inside the hours.
         return found or [self.reason("outside_hours", "padding", "The buffers of this session would lie outside working hours.")]
 

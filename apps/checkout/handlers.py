@@ -66,18 +66,14 @@ NOT_BY_PEOPLE = ("lapsed", "unpaid")
 
 
 @within("booking.hold_released", "booking.cancelled", "booking.declined")
-def forget_the_start_of_a_payment(booking: Booking) -> None:
+def forget_the_start_of_a_payment(booking: Booking, event: Event) -> None:
     """Somebody has given up the start that an open payment waits with: when the money comes, it is the order's and books nothing.
 
     In the same transaction, because the money may come the moment after.
     """
-    waiting = Payment.objects.filter(booking=booking, status__in=OPEN).order_by("pk")
-    if not waiting.exists():
+    if event.changes.get("why", [None, None])[1] in NOT_BY_PEOPLE:  # a lapsed hold is freed without its order's lock
         return
-    told = Event.objects.filter(subject_type=booking._meta.label_lower, subject_id=booking.pk).order_by("-pk").first()
-    if told is None or told.changes.get("why", [None, None])[1] in NOT_BY_PEOPLE:  # a lapsed hold is freed without its order's lock
-        return
-    for payment in waiting.select_for_update(no_key=True):
+    for payment in Payment.objects.filter(booking=booking, status__in=OPEN).order_by("pk").select_for_update(no_key=True):
         payment.booking = payment.practitioner = payment.start_time = None
         payment.save(update_fields=["booking", "practitioner", "start_time", "updated_at"])
 
@@ -92,7 +88,7 @@ def _party_of(booking: Booking) -> QuerySet:
 
 
 @within("payment.succeeded")
-def book_the_party_that_was_paid(payment: Payment) -> None:
+def book_the_party_that_was_paid(payment: Payment, event: Event) -> None:
     """The money of a waiting party has come: every place that is still held for it is theirs."""
     booking = Booking.objects.filter(pk=payment.booking_id, offer__isnull=False).first() if payment.booking_id else None
     if booking is None:
@@ -106,7 +102,7 @@ def book_the_party_that_was_paid(payment: Payment) -> None:
 
 
 @within("booking.hold_extended")
-def hold_the_party_as_long(booking: Booking) -> None:
+def hold_the_party_as_long(booking: Booking, event: Event) -> None:
     """The start is held longer for its money, and so are the places of those who come along."""
     if booking.offer_id is not None and booking.hold_expires_at is not None:
         for other in _party_of(booking):

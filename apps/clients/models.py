@@ -77,3 +77,7 @@ class Client(TenantModel):
 
     def __str__(self) -> str:
         return self.full_name
+
+    @property
+    def concerned_client_id(self) -> int:
+        return self.pk

@@ -4,12 +4,13 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from django.db import IntegrityError, connection, transaction
 
 P = ParamSpec("P")
 R = TypeVar("R")
+C = TypeVar("C", bound=Callable[[], object])
 
 # SQLSTATEs after which the same request may simply be sent again
 DEADLOCK, SERIALIZATION, LOCK_TIMEOUT, STATEMENT_TIMEOUT = "40P01", "40001", "55P03", "57014"
@@ -56,8 +57,10 @@ def joined(function: Callable[P, R]) -> Callable[P, R]:
 _left: ContextVar[dict[Hashable, Callable[[], object]] | None] = ContextVar("left_for_the_end", default=None)
 
 
-def at_end(key: Hashable, call: Callable[[], object]) -> None:
+def at_end(key: Hashable, call: C) -> C:
     """Run ``call`` once per ``key`` when the outermost service is done, in its transaction; at once when none is running.
+
+    Returns the call that will be made: an earlier one with the same key, or this one.
 
     For what follows from the final state of several changes. ``call`` reads that state itself: what registered it may have been
     rolled back to a savepoint since.
@@ -65,8 +68,8 @@ def at_end(key: Hashable, call: Callable[[], object]) -> None:
     left = _left.get()
     if left is None:
         call()
-    else:
-        left.setdefault(key, call)
+        return call
+    return cast(C, left.setdefault(key, call))
 
 
 @contextmanager
@@ -98,3 +101,11 @@ NEXT_NUMBER = """
 def next_number(account_id: int, name: str) -> int:
     """The next number of an account's series. Locks the series until the transaction ends, so that there are no gaps."""
     return rows(NEXT_NUMBER, [account_id, name])[0][0]
+
+
+@contextmanager
+def outside_transactions() -> Iterator[None]:
+    """Around every call to the outside world: refuses to run while a transaction is open, because a rollback takes nothing back there."""
+    if connection.in_atomic_block:
+        raise RuntimeError("The outside world must not be called inside a database transaction.")
+    yield

@@ -7,6 +7,7 @@ from django.conf import settings
 
 from apps.core.doctor import invariants
 from apps.core.errors import all_error_types
+from apps.core.events import ANY, event_types
 
 Page = Callable[[], str]
 
@@ -70,3 +71,27 @@ def invariants_page() -> str:
     """Every invariant."""
     rows = [(one.code, one.says) for one in invariants()]
     return "# Invariants\n\n`manage.py doctor` runs the query of each; a sound database gives no rows.\n\n" + table(("code", "says"), rows)
+
+
+@page("events.md")
+def events_page() -> str:
+    """Every event type, by subject."""
+    intro = (
+        "# Events\n\n"
+        "Everything that happens is one row of the account's log: `GET /api/events/?after=<sequence>` replays it, a client's timeline shows\n"
+        "what is about them, webhooks send it. `changes` is `{key: [before, after]}`; the keys an event may carry stand beside it. Those\n"
+        "marked *own log* never leave through a webhook.\n"
+    )
+    parts = [intro]
+    for subject in sorted({one.subject for one in event_types()}):
+        rows = [
+            (
+                f"`{one.name}`",
+                one.says + ("" if one.public else " *Own log.*"),
+                "any field" if ANY in one.changes else ", ".join(f"`{key}`" for key in one.changes),
+            )
+            for one in event_types()
+            if one.subject == subject
+        ]
+        parts.append(f"\n## {subject}\n\n" + table(("type", "says", "changes"), rows))
+    return "".join(parts)

@@ -41,6 +41,23 @@ invariant(
     "SELECT conname::text FROM pg_constraint WHERE NOT convalidated"
     " UNION ALL SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid",
 )
+invariant(
+    "I39",
+    "No event carries the number of a transaction that this cluster has not reached (after a restore: manage.py rebase_events).",
+    'SELECT id FROM core_event WHERE "transaction" >= pg_snapshot_xmax(pg_current_snapshot())'
+    ' AND "transaction" IS DISTINCT FROM pg_current_xact_id_if_assigned() LIMIT 10',
+)
+invariant(
+    "I40",
+    "No job has failed for good (they are kept for 30 days).",
+    "SELECT id, task_name FROM procrastinate_jobs WHERE status = 'failed' LIMIT 20",
+)
+invariant(
+    "I40.waiting",
+    "No job waits for more than an hour: a worker runs.",
+    "SELECT j.id, j.task_name FROM procrastinate_jobs j JOIN procrastinate_events e ON e.job_id = j.id AND e.type = 'deferred'"
+    " WHERE j.status = 'todo' AND coalesce(j.scheduled_at, e.at) < now() - interval '1 hour' LIMIT 20",
+)
 
 
 def _missing_keys() -> list[tuple[str]]:

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 RETRY = RetryStrategy(max_attempts=8, exponential_wait=3)
 STALLED_AFTER = 60
+KEEP_HOURS, KEEP_FAILED_HOURS = 24, 30 * 24
 
 task = app.task
 periodic = app.periodic
@@ -63,6 +64,14 @@ async def retry_stalled_jobs(context: Any, timestamp: int) -> int:
         await app.job_manager.retry_job(job)
         logger.warning("job %s (%s) was left by a dead worker and is queued again", job.id, job.task_name)
     return len(stalled)
+
+
+@app.periodic(cron="17 * * * *")
+@app.task(queue="core", queueing_lock="core.forget_finished_jobs", pass_context=True)
+async def forget_finished_jobs(context: Any, timestamp: int) -> None:
+    """Keep the queue short: what succeeded is deleted after a day, what failed for good after 30."""
+    await app.job_manager.delete_old_jobs(nb_hours=KEEP_HOURS)
+    await app.job_manager.delete_old_jobs(nb_hours=KEEP_FAILED_HOURS, include_failed=True, include_cancelled=True, include_aborted=True)
 
 
 def run_pending() -> None:

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from django.db import models
-from django.db.models import Func, Index, UniqueConstraint
+from django.db.models import Func, Index, Q, UniqueConstraint
 from django.db.models.functions import Now
 from django_scopes import ScopedManager
 from simple_history.models import HistoricalRecords
@@ -35,6 +35,11 @@ class TenantModel(TimestampedModel):
 
     class Meta:
         abstract = True
+
+    @property
+    def concerned_client_id(self) -> int | None:
+        """The client that an event about this row is about, if it is about one."""
+        return getattr(self, "client_id", None)
 
 
 class TenantForeignKey(models.ForeignKey):
@@ -96,10 +101,16 @@ class Event(TenantModel):
     actor_id = models.BigIntegerField(null=True, blank=True)
     source = models.CharField(max_length=32, blank=True)
     changes = models.JSONField(default=dict, blank=True)
+    client_id = models.BigIntegerField(null=True, blank=True, help_text="The client it is about.")
+    version = models.PositiveIntegerField(null=True, blank=True, help_text="The subject's version after it, where it has one.")
 
     class Meta:
         constraints: ClassVar = [TenantKey(name="core_event_tenant_key")]
-        indexes: ClassVar = [Index(fields=["account", "subject_type", "subject_id", "id"], name="core_event_subject")]  # timelines
+        indexes: ClassVar = [
+            Index(fields=["account", "subject_type", "subject_id", "id"], name="core_event_subject"),  # events/?subject_type=&subject_id=
+            Index(fields=["account", "transaction", "id"], name="core_event_in_order"),  # events/?after=
+            Index(fields=["account", "client_id", "-id"], name="core_event_client", condition=Q(client_id__isnull=False)),  # timelines
+        ]
 
     def __str__(self) -> str:
         return f"{self.type} {self.subject_type}:{self.subject_id}"

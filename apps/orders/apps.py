@@ -6,7 +6,7 @@ class OrdersConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.accounts.deletion import keeps_account
-        from apps.orders import doctor  # noqa: F401  registers the invariants
+        from apps.orders import doctor, events  # noqa: F401  registers invariants and events
         from apps.orders.models import Order
 
         keeps_account(lambda: Order.objects.exists())

@@ -60,12 +60,8 @@ def add_line(
     order.tax_cents += tax_cents
     order.payment_status = payment_status_of(order)
     order.save(update_fields=["total_amount_cents", "tax_cents", "payment_status", "updated_at"])
-    changes = {"total_amount_cents": [before, order.total_amount_cents], "line": [None, description[:255]]}
-    if was != order.payment_status:
-        changes["payment_status"] = [was, order.payment_status]
-    emit("order.changed", order, changes=changes)
-    settled = (Order.PaymentStatus.PAID, Order.PaymentStatus.OVERPAID)
-    if order.payment_status in settled and was not in settled:  # its price has come down to what was paid
+    emit("order.changed", order, changes={"total_amount_cents": [before, order.total_amount_cents], "line": [None, description[:255]]})
+    if was != order.payment_status:  # its price has come down to what was paid, or gone up beyond it
         emit(f"order.{order.payment_status}", order, changes={"payment_status": [was, order.payment_status]})
     return line
 

@@ -10,6 +10,7 @@ class PaymentsConfig(AppConfig):
             doctor,
             doctor_books,
             doctor_invoices,
+            events,
             handlers,
             handlers_credit,
             handlers_invoices,

@@ -8,13 +8,14 @@ from functools import partial
 from apps.bookings.models import Booking
 from apps.core.db import at_end
 from apps.core.events import within
+from apps.core.models import Event
 from apps.orders.models import Order
 from apps.payments.services.collecting import mark_sessions_paid
 from apps.payments.services.ledger import sync_order
 
 
 @within("order.changed", "order.transferred")
-def follow_order(order: Order) -> None:
+def follow_order(order: Order, event: Event) -> None:
     """A line came to the order, or sessions of it went to somebody else."""
     _at_end(order.parent_id or order.pk)
 
@@ -29,13 +30,13 @@ def follow_order(order: Order) -> None:
     "booking.unforfeited",
     "booking.reinstated",
 )
-def follow_session(booking: Booking) -> None:
+def follow_session(booking: Booking, event: Event) -> None:
     """A session ended, or its end was taken back."""
     _at_end(booking.order_id)
 
 
 @within("order.paid", "order.overpaid")
-def follow_payment(order: Order) -> None:
+def follow_payment(order: Order, event: Event) -> None:
     """Its sessions are paid, too (rules.md §0)."""
     mark_sessions_paid(order)
 

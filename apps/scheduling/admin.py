@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 
 from apps.core.admin import ScopedForm, TenantAdmin
-from apps.scheduling.models import DateOverride, TimeOff, WeeklyHours
+from apps.scheduling.models import DateOverride, ExternalCalendar, TimeOff, WeeklyHours
 
 
 @admin.register(WeeklyHours)
@@ -60,3 +60,16 @@ class TimeOffAdmin(TenantAdmin):
     search_fields = ("practitioner__display_name", "reason")
     date_hierarchy = "starts_at"
     ordering = ("-starts_at", "-pk")
+
+
+@admin.register(ExternalCalendar)
+class ExternalCalendarAdmin(TenantAdmin):
+    """Calendars kept elsewhere, to read; their addresses are secrets."""
+
+    resource = "external-calendar"
+    list_display = ("practitioner", "label", "host", "is_active", "last_success_at", "error", "failures", "busy_count")
+    list_filter = ("is_active", "error", "practitioner")
+    search_fields = ("practitioner__display_name", "label", "host")
+    ordering = ("practitioner__display_name", "pk")
+    exclude = ("url_box", "etag", "last_modified")
+    writes = frozenset()

@@ -1,7 +1,9 @@
 """When practitioners work. Local times are in the practitioner's zone; the arithmetic is in hours.py."""
 
+from datetime import datetime, timedelta
 from typing import ClassVar
 
+from django.contrib.postgres.indexes import BTreeIndex
 from django.db import models
 from django.db.models import CheckConstraint, F, Index, Q, UniqueConstraint
 
@@ -114,6 +116,81 @@ class TimeOff(TenantModel):
             Index(fields=["account", "-created_at", "-id"], name="scheduling_timeoff_recent"),  # time-off/
             Index(fields=["account", "ends_at"], name="scheduling_timeoff_by_end"),  # slots
         ]
+
+    def __str__(self) -> str:
+        return f"{self.starts_at:%Y-%m-%d %H:%M}-{self.ends_at:%Y-%m-%d %H:%M}"
+
+
+STALE_AFTER = timedelta(hours=24)
+
+
+class ExternalCalendar(TenantModel):
+    """A calendar that a practitioner keeps elsewhere and that is read for when it says busy (rules.md §12).
+
+    Its address often is a secret by itself: ``url_box`` is encrypted (apps.core.vault) and never shown; ``host`` is what is. A calendar
+    that cannot be read keeps the busy times it had; ``error`` says why, as a short code.
+    """
+
+    practitioner = TenantForeignKey(Practitioner, models.CASCADE, related_name="external_calendars")
+    label = models.CharField(max_length=100, blank=True)
+    url_box = models.TextField(editable=False)
+    host = models.CharField(max_length=255, editable=False, help_text="Where it is kept.")
+    is_active = models.BooleanField(default=True)
+    next_fetch_at = models.DateTimeField(null=True, blank=True)
+    last_fetched_at = models.DateTimeField(null=True, blank=True, help_text="The last try.")
+    last_success_at = models.DateTimeField(null=True, blank=True, help_text="When its busy times were last known to be right.")
+    last_read_at = models.DateTimeField(null=True, blank=True, help_text="When it was last read as a whole, not only found unchanged.")
+    read_zone = models.CharField(max_length=64, blank=True, help_text="The practitioner's zone then: whole days were meant in it.")
+    etag = models.CharField(max_length=500, blank=True)
+    last_modified = models.CharField(max_length=100, blank=True)
+    error = models.CharField(max_length=40, blank=True)
+    failures = models.PositiveIntegerField(default=0, help_text="Tries since the last success.")
+    busy_count = models.PositiveIntegerField(default=0, help_text="Busy times that are known.")
+    skipped_count = models.PositiveIntegerField(default=0, help_text="Events that nobody could understand; they block nothing.")
+
+    history = history(excluded_fields=["url_box", "etag", "last_modified"])
+
+    class Meta:
+        constraints: ClassVar = [
+            TenantKey(name="scheduling_externalcalendar_tenant_key"),
+            SameAccount("practitioner", name="scheduling_externalcalendar_practitioner_account"),
+        ]
+        indexes: ClassVar = [
+            BTreeIndex(fields=["account", "-created_at", "-id"], name="scheduling_externalcalendar_all"),  # external-calendars/
+            BTreeIndex(fields=["next_fetch_at"], name="scheduling_externalcalendar_due", condition=Q(is_active=True)),  # the sweeper
+        ]
+
+    def __str__(self) -> str:
+        return self.label or self.host
+
+    def is_stale(self, at: datetime) -> bool:
+        """Whether its busy times, which still count, are older than a day."""
+        return calendar_is_stale(self.is_active, self.last_success_at, self.created_at, at)
+
+
+def calendar_is_stale(is_active: bool, last_success_at: datetime | None, created_at: datetime, at: datetime) -> bool:
+    """The same from columns."""
+    return is_active and (last_success_at or created_at) < at - STALE_AFTER
+
+
+class ExternalBusy(TenantModel):
+    """A span in which a practitioner's own calendar says busy. Half-open, UTC; those of one calendar lie apart from each other."""
+
+    calendar = TenantForeignKey(ExternalCalendar, models.CASCADE, related_name="busy")
+    practitioner = TenantForeignKey(Practitioner, models.CASCADE, related_name="external_busy", db_index=False)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "external busy times"
+        constraints: ClassVar = [
+            SameAccount("calendar", name="scheduling_externalbusy_calendar_account"),
+            SameAccount("practitioner", name="scheduling_externalbusy_practitioner_account"),
+            CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="scheduling_externalbusy_positive"),
+        ]
+        indexes: ClassVar = [
+            Index(fields=["practitioner", "ends_at"], include=["starts_at"], name="scheduling_externalbusy_by_end")
+        ]  # slots
 
     def __str__(self) -> str:
         return f"{self.starts_at:%Y-%m-%d %H:%M}-{self.ends_at:%Y-%m-%d %H:%M}"

@@ -11,18 +11,25 @@ from django.db.models import BigIntegerField, BooleanField, DateField, DateTimeF
 
 from apps.core.compiled import InParam, Param, run
 from apps.scheduling.hours import DayOverride, DayWindow, WeeklyPlan
-from apps.scheduling.models import DateOverride, TimeOff, WeeklyHours
+from apps.scheduling.models import DateOverride, ExternalBusy, TimeOff, WeeklyHours
 
 IDS = ArrayField(BigIntegerField())
 
 
 class Closure(NamedTuple):
-    """A span of time off (UTC, half-open), of one practitioner or of the whole account, and its row."""
+    """A span in which nobody works (UTC, half-open): time off of one practitioner or of the whole account, and its row.
+
+    Or, without a row, one in which the practitioner's own calendar elsewhere says busy.
+    """
 
     start: datetime
     end: datetime
-    time_off_id: int
+    time_off_id: int | None
     of_account: bool
+
+    @property
+    def is_external(self) -> bool:
+        return self.time_off_id is None
 
 
 @dataclass(slots=True)
@@ -46,7 +53,7 @@ _plan = lru_cache(maxsize=4096)(WeeklyPlan)
 def availability(
     account_id: int, practitioner_ids: Sequence[int], days: tuple[date, date], instants: tuple[datetime, datetime]
 ) -> dict[int, Availability]:
-    """Working hours of the local dates ``days`` (inclusive) and closures that touch the UTC range ``instants``.
+    """Working hours of the local dates ``days`` (inclusive), and closures and busy times elsewhere that touch the UTC range ``instants``.
 
     The caller widens ``days`` by one on each side when zones differ. Closures of the whole account count for everybody.
     """
@@ -79,12 +86,18 @@ def _weekly_hours() -> QuerySet:
 
 
 def _exceptions() -> QuerySet:
-    """Overrides and time off as one list: (id, practitioner, date, windows, adds, starts_at, ends_at), the other kind's columns NULL."""
+    """Overrides, time off and external busy times as one list: (id, practitioner, date, windows, adds, starts_at, ends_at).
+
+    Columns of the other kinds are NULL; an external busy time has no id.
+    """
     mine = InParam(F("practitioner_id"), Param("ids", IDS))
     overrides = _of_account(DateOverride._base_manager.filter(mine)).filter(
         date__gte=Param("first", DateField()), date__lte=Param("last", DateField())
     )
     closures = _of_account(TimeOff._base_manager.filter(Q(practitioner=None) | Q(mine))).filter(
+        ends_at__gt=Param("since", DateTimeField()), starts_at__lt=Param("until", DateTimeField())
+    )
+    busy = _of_account(ExternalBusy._base_manager.filter(mine)).filter(
         ends_at__gt=Param("since", DateTimeField()), starts_at__lt=Param("until", DateTimeField())
     )
     nothing: dict[str, Any] = {
@@ -99,6 +112,9 @@ def _exceptions() -> QuerySet:
         .union(
             closures.annotate(**nothing).values_list(
                 "pk", "practitioner_id", "none_date", "none_json", "none_bool", "starts_at", "ends_at"
+            ),
+            busy.annotate(none_id=Value(None, output_field=BigIntegerField()), **nothing).values_list(
+                "none_id", "practitioner_id", "none_date", "none_json", "none_bool", "starts_at", "ends_at"
             ),
             all=True,
         )

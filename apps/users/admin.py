@@ -38,7 +38,7 @@ class UserAdmin(TenantAdmin, DjangoUserAdmin):  # type: ignore[misc]  # stubs na
     ordering = ("-date_joined",)
     filter_horizontal = ()
     fieldsets = (
-        (None, {"fields": ("email", "password", "username", "language")}),
+        (None, {"fields": ("email", "password", "username", "language", "timezone")}),
         ("Access", {"fields": ("is_active", "is_staff", "is_superuser")}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )

@@ -128,6 +128,16 @@ def update_profile(*, customer: Customer, login: dict[str, Any], **profile: Any)
     return customer
 
 
+@transaction.atomic
+def update_login(*, user: User, **values: str) -> User:
+    """Change how somebody reads: ``language``, ``timezone``. Only what is given is written."""
+    for name, value in values.items():
+        setattr(user, name, value)
+    if values:
+        user.save(update_fields=list(values))
+    return user
+
+
 def confirm_email(*, user: User) -> EmailAddress:
     """Record that the login's address belongs to its user (imports, demo data, commands: nobody is asked to prove it)."""
     address, _ = EmailAddress.objects.update_or_create(user=user, email=user.email, defaults={"verified": True, "primary": True})

@@ -31,6 +31,8 @@ INSTALLED_APPS = [
     "apps.bookings",
     "apps.payments",
     "apps.checkout",
+    "apps.notifications",
+    "apps.integrations",
     "apps.legacy",
     "unfold.apps.BasicAppConfig",  # the plain "unfold" would replace our admin site
     "unfold.contrib.simple_history",
@@ -58,6 +60,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "drf_standardized_errors",
+    "anymail",
 ]
 
 MIDDLEWARE = [
@@ -250,6 +253,11 @@ SPECTACULAR_SETTINGS = {
         "LedgerBook": "apps.payments.models.Book",
         "Till": "apps.payments.api.staff.wallets.TILL_NAMES",
         "OwnRefundStatus": "apps.checkout.api.customer.serializers.REFUND_STATES",
+        "NotificationChannel": "apps.notifications.models.Channel",
+        "OutwardChannel": "apps.notifications.models.deliveries.OUTWARD_CHOICES",
+        "Language": [("en", "English"), ("de", "Deutsch"), ("es", "Español")],
+        "WebhookEndpointState": "apps.integrations.models.WebhookEndpoint.State",
+        "WebhookDeliveryState": "apps.integrations.models.WebhookDelivery.State",
     },
 }
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
@@ -289,6 +297,9 @@ WEB_HOST = env.str("HOST", default="127.0.0.1")
 WEB_PORT = int(env.str("PORT", default="") or 8000)
 WEB_WORKERS = env.int("WEB_WORKERS", default=2)
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=8)
+# manage.py live: where it listens, and where browsers find it (in production an address of the proxy in front of it)
+LIVE_PORT = int(env.str("LIVE_PORT", default="") or WEB_PORT + 1)
+LIVE_URL = env.str("LIVE_URL", default="") or f"http://{WEB_HOST}:{LIVE_PORT}/live/"
 DEMO_RESET = env.str("RESET", default="") not in ("", "0")
 
 LANGUAGE_CODE = "en"
@@ -328,9 +339,20 @@ DOCUMENT_FONTS_DIR = env.str("DOCUMENT_FONTS_DIR", default="")
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="https://api.stripe.com")
 PAYPAL_API_BASE = env.str("PAYPAL_API_BASE", default="https://api-m.paypal.com")
 
+# host:port (or host:*) of our own network that webhooks and feeds may reach all the same: tests and the demo.
+OUTBOUND_ALLOWED_HOSTS: list[str] = env.list("OUTBOUND_ALLOWED_HOSTS", default=[])
+
+# Short messages by Twilio, read at each call.
+TWILIO_API_BASE = env.str("TWILIO_API_BASE", default="https://api.twilio.com")
+
 EMAIL_TIMEOUT = 10
+# A mail provider's HTTP API instead of SMTP, for example EMAIL_BACKEND=anymail.backends.postmark.EmailBackend and
+# ANYMAIL='{"POSTMARK_SERVER_TOKEN": "…"}' (anymail.dev says what each one wants).
+ANYMAIL: dict[str, Any] = env.json("ANYMAIL", default={})
 EMAIL_FILE_PATH = str(DATA_DIR / "mail")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Clientele <no-reply@clientele.example>")
+# The right half of the UIDs in calendars. Changing it shows every session a second time in the calendars that know it already.
+CALENDAR_DOMAIN = env.str("CALENDAR_DOMAIN", default="clientele.example")
 
 SIMPLE_HISTORY_HISTORY_CHANGE_REASON_USE_TEXT_FIELD = True
 PHONENUMBER_DEFAULT_FORMAT = "E164"

@@ -11,7 +11,9 @@ ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *env.list("ALLOWED_HOSTS", d
 _main = database()
 DATABASES = {"default": _main, "autocommit": {**_main, "ATOMIC_REQUESTS": False, "TEST": {"MIRROR": "default"}}}
 
-if env.str("EMAIL_URL", default=""):
+if env.str("EMAIL_BACKEND", default=""):
+    EMAIL_BACKEND = env.str("EMAIL_BACKEND")
+elif env.str("EMAIL_URL", default=""):
     globals().update(env.email("EMAIL_URL"))
 else:
     EMAIL_BACKEND = "apps.core.mail.EmlFileBackend"

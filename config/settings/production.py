@@ -10,7 +10,10 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
 env.str("DATABASE_URL")  # the embedded server is not for production
 _main = database()
 DATABASES = {"default": _main, "autocommit": {**_main, "ATOMIC_REQUESTS": False}}
-globals().update(env.email("EMAIL_URL"))
+if env.str("EMAIL_BACKEND", default=""):  # a provider's HTTP API (ANYMAIL)
+    EMAIL_BACKEND = env.str("EMAIL_BACKEND")
+else:
+    globals().update(env.email("EMAIL_URL"))
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)

@@ -36,7 +36,7 @@ for module in pkgutil.iter_modules(factories.__path__):
     importlib.import_module(f"factories.{module.name}")
 
 # Texts with a meaning of their own, which a made-up word would break.
-FIXED = {"timezone", "local_start", "language", "password", "digest", "token_key", "phone_number", "image", "username"}
+FIXED = {"state_reason", "timezone", "local_start", "language", "password", "digest", "token_key", "phone_number", "image", "username"}
 
 
 def _factories() -> dict[type[models.Model], Any]:
@@ -95,7 +95,7 @@ def fill(account: Account, word: str) -> dict[type[models.Model], models.Model]:
                 row = IdempotencyKey.objects.create(account=account, key=word, request_hash="x")
         elif model is Event:
             with account_scope(account):
-                row = emit("test.seen", account, account_id=account.pk)
+                row = emit("account.changed", account, account_id=account.pk)
         elif model in FROZEN:
             row = makers[model](account=account, **dict.fromkeys(FROZEN[model], f"{word} {len(rows)}"))
         else:

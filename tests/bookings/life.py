@@ -1,14 +1,17 @@
 """Sessions brought into any state by the services themselves, and everything that must stay as it is when a change is refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from apps.bookings.models import Booking, Status
 from apps.bookings.services.endings import cancel_booking, check_in, complete_booking, mark_no_show
 from apps.bookings.services.scheduling import Override, confirm_booking, hold_booking, schedule_booking
+from apps.core.db import rows
 from apps.core.doctor import invariants
 from apps.core.models import Event
 from apps.core.tenancy import account_scope, platform_scope
@@ -20,6 +23,8 @@ from tests.studio import MONDAY_TEN, NOW, Studio
 
 SOON = NOW + timedelta(minutes=1)
 TUESDAY_TEN = MONDAY_TEN + timedelta(days=1)
+FOR_WORKERS = frozenset({"I40", "I40.waiting", "I80.due", "I81.due"})
+"""What only holds while a worker runs: here nobody sends what was written at NOW, and the queue outlives the tests."""
 
 
 def do(studio: Studio, service: Callable[..., Any], booking: Booking, **options: Any) -> Any:
@@ -119,8 +124,32 @@ def events_of(studio: Studio, booking: Booking) -> list[Event]:
 def broken(*codes: str) -> dict[str, list[Any]]:
     """{code: rows} of the invariants that do not hold, of those named or of all."""
     with platform_scope("test"):
-        asked = [one for one in invariants() if not codes or one.code in codes]
-        return {one.code: found for one in asked if (found := one.find())}
+        asked = ((code, find) for code, find in at_this_moment() if code in codes or not (codes or code in FOR_WORKERS))
+        return {code: found for code, find in asked if (found := find())}
 
 
-__all__ = ["SOON", "TUESDAY_TEN", "Override", "book", "bring", "broken", "do", "events_of", "everything", "money", "pay", "row_of"]
+def at_this_moment() -> Iterator[tuple[str, Callable[[], list[Any]]]]:
+    """Every invariant, asked by this process's clock: the database's does not travel."""
+    now = f"timestamptz '{timezone.now().isoformat()}'"
+    for one in invariants():
+        find = one.find
+        if isinstance(find, partial) and find.func is rows:
+            find = partial(rows, find.args[0].replace("now()", now))
+        yield one.code, find
+
+
+__all__ = [
+    "SOON",
+    "TUESDAY_TEN",
+    "Override",
+    "at_this_moment",
+    "book",
+    "bring",
+    "broken",
+    "do",
+    "events_of",
+    "everything",
+    "money",
+    "pay",
+    "row_of",
+]

@@ -24,6 +24,7 @@ from apps.core.tenancy import account_scope
 from apps.scheduling.models import DateOverride, TimeOff, WeeklyHours
 from factories.bookings import BookingFactory
 from factories.catalog import ServiceFactory
+from factories.scheduling import ExternalBusyFactory, ExternalCalendarFactory
 
 ZONES = [
     "Africa/Cairo",
@@ -118,6 +119,7 @@ class World:
     until: datetime = datetime(2027, 1, 1, tzinfo=UTC)
     at: datetime = datetime(2027, 1, 1, tzinfo=UTC)
     party: int = 1
+    elsewhere: list[tuple[datetime, datetime]] = field(default_factory=list)
 
 
 FIVES = st.one_of(st.integers(0, 287).map(lambda number: number * 5), st.sampled_from([0, 0, 60, 90, 120, 150, 180, 540, 1020, 1410]))
@@ -164,12 +166,13 @@ def worlds(draw, zone: str, first_year: int = 1983) -> World:
         "season_to": draw(st.sampled_from([None, None, day])),
     }
     since = draw(instants(-30, 24), label="since")
+    span = st.builds(lambda at, minutes: (at, at + minutes * MINUTE), instants(-30, 54), st.sampled_from([5, 60, 400]))
     return World(
         zone,
         day,
         draw(st.lists(st.one_of(plan, plan, whole_day), min_size=3, max_size=8), label="plans"),
         draw(st.lists(override, max_size=3, unique_by=lambda one: (one["date"], one["adds"])), label="overrides"),
-        draw(st.lists(st.builds(lambda at, for_: (at, at + for_ * MINUTE), instants(-30, 54), st.sampled_from([5, 60, 400])), max_size=3)),
+        draw(st.lists(span, max_size=3), label="off"),
         draw(st.lists(busy, max_size=6, unique_by=lambda one: one.since), label="busy"),
         service,
         draw(st.sampled_from([False, False, True]), label="padding_inside"),
@@ -177,6 +180,7 @@ def worlds(draw, zone: str, first_year: int = 1983) -> World:
         since + draw(st.integers(1, 30)) * 60 * MINUTE,
         draw(instants(-40, 12), label="at"),
         draw(st.sampled_from([1, 1, 2])) if capacity > 1 else 1,
+        draw(st.lists(span, max_size=3), label="elsewhere"),
     )
 
 
@@ -196,6 +200,9 @@ def build(world: World, studio) -> None:
     DateOverride.objects.bulk_create(DateOverride(**shared, **override) for override in world.overrides)
     for number, (start, end) in enumerate(world.off):
         TimeOff.objects.create(account=account, practitioner=practitioner if number % 2 else None, starts_at=start, ends_at=end)
+    calendar = ExternalCalendarFactory(account=account, practitioner=practitioner)
+    for start, end in world.elsewhere:
+        ExternalBusyFactory(account=account, calendar=calendar, starts_at=start, ends_at=end)
     other = ServiceFactory(account=account)
     template = BookingFactory(account=account, service=service)
     Booking.objects.bulk_create(
@@ -264,7 +271,7 @@ def scan(world: World) -> list[tuple[datetime, int]]:
             open_minutes.update(opened)
             on_grid.update(index for index in opened if (wall.shown[index] - nominal) // MINUTE % step == 0)
         day += DAY
-    for start, end in world.off:
+    for start, end in world.off + world.elsewhere:
         open_minutes.difference_update(range((start - wall.minutes[0]) // MINUTE, (end - wall.minutes[0]) // MINUTE))
     needed = range(-before, duration + after) if world.padding_inside else range(duration)
     found = []

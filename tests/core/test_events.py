@@ -1,5 +1,6 @@
 """Events: one row with its change, handlers after the commit, at least once, each for itself."""
 
+import json
 from contextlib import closing, suppress
 
 import pytest
@@ -8,11 +9,12 @@ from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
 
 from apps.core import events, jobs
-from apps.core.db import rows
-from apps.core.events import Acting, acting, current_actor, deliver, emit, on
+from apps.core.db import joined, rows
+from apps.core.events import ANY, Acting, UndeclaredEvent, acting, current_actor, declare, deliver, dispatch, emit, on
 from apps.core.models import Counter, Event
 from apps.core.tenancy import account_scope, current_account_id
 from factories.accounts import AccountFactory
+from factories.clients import ClientFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -20,8 +22,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def handlers(monkeypatch):
     """Registrations made in the test are gone after it; the queue is empty before and after (its tables are not Django's)."""
+    monkeypatch.setattr(events, "_types", {})
     monkeypatch.setattr(events, "_handlers", {})
     monkeypatch.setattr(events, "_by_name", {})
+    declare(ANY, dict.fromkeys(("test.happened", "test.sold", "test.other"), ("Something happened.", (ANY,))))
     _empty_queue()
     yield
     _empty_queue()
@@ -32,8 +36,14 @@ def _empty_queue() -> None:
         cursor.execute("TRUNCATE procrastinate_jobs, procrastinate_workers, procrastinate_events CASCADE")
 
 
-def queued() -> list[tuple[str, str, int]]:
-    """(handler, status, attempts) of the deliveries."""
+def queued() -> list[tuple[list[int], str]]:
+    """(events, status) of the jobs that tell the handlers."""
+    found = rows("SELECT args ->> 'event_ids', status::text FROM procrastinate_jobs WHERE task_name = 'core.dispatch' ORDER BY id")
+    return [(json.loads(ids), status) for ids, status in found]
+
+
+def tried_again() -> list[tuple[str, str, int]]:
+    """(handler, status, attempts) of the deliveries that failed at first."""
     return rows("SELECT args ->> 'handler', status::text, attempts FROM procrastinate_jobs WHERE task_name = 'core.deliver' ORDER BY id")
 
 
@@ -130,7 +140,7 @@ def test_handlers_run_after_the_commit_in_the_events_scope_as_a_job(handlers):
     jobs.run_pending()
 
     assert seen == [(event.pk, account.pk, Acting(None, "job"), 1, 1)]
-    assert queued() == [("test.look", "succeeded", 1)]
+    assert queued() == [([event.pk], "succeeded")]
     jobs.run_pending()
     assert len(seen) == 1
 
@@ -142,7 +152,9 @@ def test_what_a_job_queues_belongs_to_its_transaction(handlers):
     def waiting() -> int:
         """Jobs that others see."""
         with closing(connection.copy()) as another, another.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM procrastinate_jobs WHERE args ->> 'handler' = 'test.next'")
+            cursor.execute(
+                "SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo' AND task_name IN ('core.dispatch', 'core.deliver')"
+            )
             return cursor.fetchone()[0]
 
     def sells(event):
@@ -166,7 +178,7 @@ def test_what_a_job_queues_belongs_to_its_transaction(handlers):
     jobs.run_pending()
 
     assert seen == [0, 0, "test.sold"]
-    assert waiting() == 1
+    assert (len(queued()), tried_again()) == (2, [])
 
 
 def test_only_the_handlers_of_the_type_run_each_once(handlers):
@@ -195,14 +207,14 @@ def test_a_handler_that_fails_is_tried_again_and_the_others_are_not_touched(hand
     _emit(account)
 
     jobs.run_pending()
-    assert seen == ["flaky", "sound"]
-    assert queued() == [("test.flaky", "todo", 1), ("test.sound", "succeeded", 1)]
+    assert seen == ["flaky", "sound", "flaky"]
+    assert [status for _, status in queued()] == ["succeeded"]
+    assert tried_again() == [("test.flaky", "todo", 1)]
 
-    for _ in range(2):
-        make_due()
-        jobs.run_pending()
+    make_due()
+    jobs.run_pending()
     assert seen == ["flaky", "sound", "flaky", "flaky"]
-    assert queued() == [("test.flaky", "succeeded", 3), ("test.sound", "succeeded", 1)]
+    assert tried_again() == [("test.flaky", "succeeded", 2)]
     with account_scope(account):  # what the failed attempts wrote was rolled back
         assert list(Counter.objects.values_list("name", flat=True)) == ["try 3"]
 
@@ -220,8 +232,8 @@ def test_a_handler_that_never_succeeds_ends_as_failed(handlers):
         make_due()
         jobs.run_pending()
 
-    assert queued() == [("test.broken", "failed", len(seen))]
-    assert len(seen) == jobs.RETRY.max_attempts + 1
+    assert tried_again() == [("test.broken", "failed", jobs.RETRY.max_attempts + 1)]
+    assert len(seen) == 1 + jobs.RETRY.max_attempts + 1
 
 
 @pytest.mark.parametrize("worker", ["silent for long", "pruned", "alive"])
@@ -246,6 +258,34 @@ def test_a_job_whose_worker_died_in_the_middle_is_run_again(handlers, worker):
     assert seen == ([] if worker == "alive" else ["one"])
 
 
+def test_finished_jobs_are_forgotten_and_failures_are_kept_for_longer(handlers):
+    with connection.cursor() as cursor:
+        for name, status, hours in (
+            ("young", "succeeded", 23),
+            ("old", "succeeded", 25),
+            ("waiting", "todo", 2000),
+            ("failed", "failed", 25),
+            ("failed long ago", "failed", 30 * 24 + 1),
+        ):
+            cursor.execute(
+                "INSERT INTO procrastinate_jobs (queue_name, task_name, status, args) VALUES ('core', %s, 'todo', '{}') RETURNING id",
+                [name],
+            )
+            (job,) = cursor.fetchone()
+            cursor.execute("UPDATE procrastinate_jobs SET status = %s::procrastinate_job_status WHERE id = %s", [status, job])
+            cursor.execute("UPDATE procrastinate_events SET at = now() - %s * interval '1 hour' WHERE job_id = %s", [hours, job])
+        cursor.execute("UPDATE procrastinate_jobs SET scheduled_at = now() + interval '1 day' WHERE task_name = 'waiting'")
+
+    with suppress(AlreadyEnqueued):
+        jobs.forget_finished_jobs.defer(timestamp=0)
+    jobs.run_pending()
+
+    left = rows(
+        "SELECT task_name FROM procrastinate_jobs WHERE task_name IN ('young', 'old', 'waiting', 'failed', 'failed long ago') ORDER BY id"
+    )
+    assert [name for (name,) in left] == ["young", "waiting", "failed"]
+
+
 def test_an_event_whose_account_is_gone_is_no_failure(handlers):
     account, seen = AccountFactory(), []
     handler("one", lambda event: seen.append("one"))
@@ -255,7 +295,9 @@ def test_an_event_whose_account_is_gone_is_no_failure(handlers):
 
     jobs.run_pending()
 
-    assert (seen, queued()) == ([], [("test.one", "succeeded", 1)])
+    assert (seen, queued()) == ([], [([event.pk], "succeeded")])
+    deliver(account_id=account.pk, event_id=event.pk, handler="test.one")
+    assert seen == []
 
 
 def test_a_delivery_sees_nothing_of_another_account(handlers):
@@ -264,19 +306,83 @@ def test_a_delivery_sees_nothing_of_another_account(handlers):
     event = _emit(account)
 
     deliver(account_id=other.pk, event_id=event.pk, handler="test.one")
+    dispatch(account_id=other.pk, event_ids=[event.pk])
 
     assert seen == []
 
 
-def test_many_handlers_are_queued_with_one_statement(handlers, django_assert_num_queries):
+def test_all_events_of_a_service_call_are_queued_with_one_statement(handlers, django_assert_num_queries):
+    account, seen = AccountFactory(), []
+    for name in ("one", "two"):
+        handler(name, lambda event, name=name: seen.append((event.pk, name)))
+
+    @joined
+    def outer():
+        return [emit("test.happened", account, account_id=account.pk), *inner()]
+
+    @joined
+    def inner():
+        return [emit("test.happened", account, account_id=account.pk), emit("test.other", account, account_id=account.pk)]
+
+    with account_scope(account), django_assert_num_queries(4):
+        first, second, _ = outer()
+
+    assert queued() == [([first.pk, second.pk], "todo")]
+    jobs.run_pending()
+    assert seen == [(first.pk, "one"), (first.pk, "two"), (second.pk, "one"), (second.pk, "two")]
+
+
+def test_a_service_that_fails_leaves_nothing_for_the_next_one(handlers):
+    account, seen = AccountFactory(), []
+    handler("one", lambda event: seen.append(event.changes))
+
+    @joined
+    def service(fails):
+        emit("test.happened", account, account_id=account.pk, changes={"fails": fails})
+        if fails:
+            raise ZeroDivisionError
+
+    with suppress(ZeroDivisionError), account_scope(account):
+        service(True)
+    with account_scope(account):
+        service(False)
+
+    jobs.run_pending()
+    assert (len(queued()), seen) == (1, [{"fails": False}])
+
+
+def test_a_handler_of_every_type_hears_them_all(handlers):
+    account, seen = AccountFactory(), []
+    heard = lambda event: seen.append(event.type)  # noqa: E731
+    heard.__qualname__, heard.__module__ = "every", "test"
+    on(ANY)(heard)
+
+    with account_scope(account):
+        emit("test.other", account, account_id=account.pk)
+        emit("test.sold", account, account_id=account.pk)
+    jobs.run_pending()
+
+    assert seen == ["test.other", "test.sold"]
+
+
+def test_what_is_not_declared_cannot_be_emitted(handlers):
     account = AccountFactory()
-    for i in range(5):
-        handler(f"h{i}", lambda event: None)
+    with account_scope(account):
+        with pytest.raises(UndeclaredEvent, match=r"test\.unheard_of"):
+            emit("test.unheard_of", account, account_id=account.pk)
+        assert Event.objects.count() == 0
+    with pytest.raises(ValueError, match="declared twice"):
+        declare("accounts.account", {"test.happened": ("Again.", ())})
 
-    with account_scope(account), django_assert_num_queries(2):
-        emit("test.happened", account, account_id=account.pk)
 
-    assert len(queued()) == 5
+def test_an_event_says_whose_client_it_is_about_and_which_version(handlers):
+    studio = AccountFactory()
+    with account_scope(studio):
+        client = ClientFactory(account=studio)
+        about_client, about_counter = emit("test.happened", client), emit("test.happened", Counter.objects.create(account=studio, name="x"))
+
+    assert (about_client.client_id, about_client.version) == (client.pk, None)
+    assert (about_counter.client_id, about_counter.version) == (None, None)
 
 
 def test_every_registered_handler_can_be_found_by_the_worker():
@@ -285,4 +391,5 @@ def test_every_registered_handler_can_be_found_by_the_worker():
         assert "<" not in name, name
         assert name == f"{registered.__module__}.{registered.__qualname__}"
     assert {name for names in events._handlers.values() for name in names} == set(events._by_name)
-    assert deliver.name in app.tasks
+    assert {deliver.name, dispatch.name} <= set(app.tasks)
+    assert set(events._handlers) - {ANY} <= set(events._types)

@@ -365,7 +365,7 @@ def refer_invitee(account):
 
 def refer_event(account):
     with account_scope(account), acting(9001010, "staff"):
-        emit("note.written", account, account_id=account.pk)
+        emit("account.changed", account, account_id=account.pk)
 
 
 def refer_group(account):

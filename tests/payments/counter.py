@@ -12,9 +12,9 @@ from apps.checkout.services import Sale
 from apps.core.events import acting
 from apps.core.models import Event
 from apps.core.tenancy import account_scope
+from apps.core.vault import lock_away
 from apps.orders.models import Order
 from apps.payments.models import LedgerTransaction, Payment, ProviderAccount
-from apps.payments.vault import lock_away
 from tests.studio import MONDAY_TEN, Studio
 
 PUBLIC = ("publishable_key", "client_id", "merchant_id", "webhook_id")

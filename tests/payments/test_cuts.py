@@ -17,13 +17,13 @@ from django.db import connection, connections
 from apps.core import jobs
 from apps.core.models import IdempotencyKey
 from apps.core.tenancy import account_scope
+from apps.core.vault import code_hashes
 from apps.orders.models import Order
 from apps.payments.models import GiftCode, Payment, ProviderEvent
 from apps.payments.services.gifts import plain
 from apps.payments.services.inbox import process_event, receive_event
 from apps.payments.services.online import begin_payment, recheck_payment
 from apps.payments.tasks import look_around
-from apps.payments.vault import code_hashes
 from factories.accounts import MembershipFactory, token_for
 from tests.conftest import ApiClient
 from tests.payments.counter import Counter, amounts, set_up

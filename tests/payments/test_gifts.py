@@ -11,13 +11,13 @@ from apps.core.errors import Invalid, InvalidTransition
 from apps.core.events import acting, deliver
 from apps.core.models import Event
 from apps.core.tenancy import account_scope
+from apps.core.vault import code_hashes
 from apps.payments.errors import GiftCodeRefused, NoWallet
 from apps.payments.models import GiftCode, WalletLot
 from apps.payments.services.gifts import expire_gift_code, issue_gift_code, new_code, plain, redeem_gift_code, void_gift_code
 from apps.payments.services.ledger import balances, sync_order
 from apps.payments.services.settling import mark_received
 from apps.payments.tasks_credit import sweep_credit_of
-from apps.payments.vault import code_hashes
 from factories.clients import ClientFactory
 from factories.users import CustomerFactory
 from tests.payments.credit import books, call, held, lines, spend

@@ -14,10 +14,12 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.relations import ManyRelatedField, RelatedField
 
 from apps.checkout.api.public.serializers import token_of
+from apps.clients.models import Client
 from apps.core.api.doors import Door
 from apps.core.api.fields import ShapedField
 from apps.core.api.schema import AutoSchema
 from apps.payments.models import Payment
+from factories.feeds import feed_token
 from tests.security.worlds import World, is_historical, tenant_models
 
 # Views that are not doors, by path: the documentation of the API itself, and the address of payment providers, whose signature on the
@@ -58,6 +60,8 @@ class Route:
         (name,) = set(self.arguments) - {"slug"}
         if name == "token":
             return {name: token_of(world.account.pk, world.of(Payment).pk)}
+        if name == "secret":
+            return {name: feed_token(world.of(Client).pk)}
         assert name == "pk", f"{self}: say here what {name} stands for"
         return {name: str(getattr(world.of(self.view.model), LOOKUPS.get(self.basename, "pk")))}
 

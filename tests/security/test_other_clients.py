@@ -5,6 +5,7 @@ import json
 import pytest
 
 from apps.clients.models import Client
+from apps.notifications.models import Notification
 from apps.orders.models import ClientPackage, Order
 from apps.users.models import Customer
 from factories.accounts import MembershipFactory, token_for
@@ -19,8 +20,8 @@ from tests.security.worlds import PERSONAL, digest, factory_of, for_client
 
 
 def _of_a_client(model):
-    """Whether rows of this model belong to one client of an account."""
-    return any(f.name == "client" for f in model._meta.fields)
+    """Whether rows of this model belong to one client of an account, or, as notifications do, to the login of one."""
+    return model is Notification or any(f.name == "client" for f in model._meta.fields)
 
 
 WITH_ID = [call for call in calls(role="customer") if call[0].arguments and call[0].view.model not in PERSONAL]
@@ -44,6 +45,8 @@ def _row(model, neighbour):
     if model is ClientPackage:
         package = PackageFactory(account=neighbour.account)
         return OrderFactory(account=neighbour.account, client=neighbour, order_type=Order.Type.PACKAGE, package=package, service=None)
+    if model is Notification:
+        return factory_of()[model](account=neighbour.account, user=neighbour.customer.user)
     return factory_of()[model](account=neighbour.account, **for_client(model, neighbour), **texts)
 
 

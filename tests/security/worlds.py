@@ -20,6 +20,7 @@ from apps.core.db import next_number, rows
 from apps.core.events import emit
 from apps.core.models import Counter, Event, IdempotencyKey
 from apps.core.tenancy import account_scope, platform_scope
+from apps.notifications.models import Notification
 from apps.orders.models import ClientPackage, Order
 from apps.packages.models import Package
 from apps.payments.models import CreditNote
@@ -64,7 +65,7 @@ def factory_of() -> dict[type[models.Model], type[factory.django.DjangoModelFact
 
 
 def _event(account: Account) -> Event:
-    return emit("world.made", account, account_id=account.pk)
+    return emit("account.changed", account, account_id=account.pk)
 
 
 def _counter(account: Account) -> Counter:
@@ -131,7 +132,8 @@ def build_world(name: str) -> World:
             with account_scope(account):
                 world.rows[model] = MADE_BY_THE_KERNEL[model](account)
         else:
-            world.rows[model] = factory_of()[model](account=account, **for_client(model, client), **_texts(model, name))
+            read_by = {"user": owner} if model is Notification else {}
+            world.rows[model] = factory_of()[model](account=account, **for_client(model, client), **_texts(model, name), **read_by)
     PackageItemFactory(account=account, package=world.rows[Package])  # without one it is not on public sale
     package = PackageFactory(account=account, package_name=f"{name} sold")
     sold = OrderFactory(account=account, client=client, order_type=Order.Type.PACKAGE, package=package, service=None)
@@ -157,7 +159,7 @@ def for_client(model: type[models.Model], client: Client) -> dict[str, Client]:
 def _texts(model: type[models.Model], name: str) -> dict[str, str]:
     """Free texts that carry the world's name, so that a leak can be found by searching the answer."""
     wanted = {"name", "full_name", "display_name", "package_name", "description", "headline", "bio", "reason"}
-    return {f.name: f"{name} {f.name}" for f in model._meta.concrete_fields if f.name in wanted}
+    return {f.name: f"{name} {f.name}" for f in model._meta.concrete_fields if f.name in wanted and not f.choices}
 
 
 def digest(account: Account) -> dict[str, str]:

@@ -210,6 +210,12 @@ class Booking(TenantModel):
             Index(fields=["account", "service", "client"], name="bookings_booking_waiting", condition=Q(status="draft")),
             Index(fields=["account", "series", "original_start"], name="bookings_booking_in_series", condition=Q(series__isnull=False)),
             Index(fields=["account", "offer"], name="bookings_booking_by_offer", condition=Q(offer__isnull=False)),
+            # calendar feeds: sessions that gave their time back
+            Index(
+                fields=["account", "status_changed_at"],
+                name="bookings_booking_returned",
+                condition=Q(status="draft", status_changed_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from apps.accounts.models import Account, Membership, Role
 from apps.accounts.services.accounts import change_settings, create_account
 from apps.catalog.models import Offering, Practitioner, Service
+from apps.checkout.demo import furnishings
 from apps.checkout.demo.businesses import SHARED_CUSTOMER, Business, PackagePlan, PractitionerPlan, address_of
 from apps.checkout.demo.providers import connect_providers
 from apps.clients.models import Client
@@ -71,6 +72,8 @@ def open_business(plan: Business, at: datetime) -> Opened:
             packages = {p.name: _package(account, p, services) for p in plan.packages}
             clients = _clients(account, plan)
             connect_providers()
+            for furnish in furnishings:
+                furnish(account, at)
     return Opened(plan, account, users, services, practitioners, packages, clients)
 
 

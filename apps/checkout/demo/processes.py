@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -27,6 +28,14 @@ def exit_on_signals() -> None:
 
     for ending in ENDING:
         signal.signal(ending, leave)
+
+
+def free_port(preferred: int, host: str) -> int:
+    """This port, or another one when somebody listens there."""
+    for port in (preferred, 0):
+        with contextlib.suppress(OSError, OverflowError), socket.create_server((host, port)) as found:
+            return found.getsockname()[1]
+    raise CommandError(f"No port is free on {host}.")
 
 
 class Children:

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from apps.core.tenancy import platform_scope
+from apps.core.vault import take_out
 from apps.payments.models import Provider, ProviderAccount
 from apps.payments.services.provider_accounts import set_up_provider
-from apps.payments.vault import take_out
+
+OWN_MACHINE = "127.0.0.1:*"
+"""Where the demo's webhooks and feeds may go beside the open internet: what a visitor starts on this machine."""
 
 
 def connect_providers() -> None:
@@ -39,7 +42,7 @@ def connect_providers() -> None:
 
 @contextmanager
 def fake_providers(folder: Path, base_url: str) -> Iterator[dict[str, str]]:
-    """Both servers, on free ports, knowing every account of this database; their addresses, by the setting that names them."""
+    """Both servers, on free ports, knowing every account of this database; what the demo's processes are told of them, by setting."""
     from tests.fakes.paypal import PayPalFake  # noqa: PLC0415  the demo of a deployment without tests has no providers to play
     from tests.fakes.stripe import StripeFake  # noqa: PLC0415
 
@@ -50,4 +53,4 @@ def fake_providers(folder: Path, base_url: str) -> Iterator[dict[str, str]]:
                 address = f"{base_url}/api/webhooks/{known.provider}/{known.account.slug}/"
                 words = {**known.public, **take_out(known.secrets), "webhook_url": address}
                 fakes[known.provider].add_account(**words)
-        yield {"STRIPE_API_BASE": stripe.url, "PAYPAL_API_BASE": paypal.url}
+        yield {"STRIPE_API_BASE": stripe.url, "PAYPAL_API_BASE": paypal.url, "OUTBOUND_ALLOWED_HOSTS": OWN_MACHINE}

@@ -207,7 +207,8 @@ def _value(field: models.Field, value: Any) -> Any:
 class Listing:
     """One list request. ``base`` makes the narrowed queryset.
 
-    The SQL is kept under ``view``, so ``base`` must not depend on the request; without a view nothing is kept.
+    The SQL is kept under ``view``, so ``base`` must not depend on the request, or ``kept`` makes the same with parameters (their values
+    are in ``scope_values``); without a view nothing is kept.
     ``search`` applies free text to a queryset. ``orderings`` maps what ``?ordering=`` accepts to a non-null column.
     """
 
@@ -221,6 +222,7 @@ class Listing:
     search: Callable[[QuerySet, str], QuerySet] | None
     scope_values: dict[str, Any]
     scoped: Callable[[], Any]
+    kept: Callable[[], QuerySet] | None = None
 
     def page(self, request: Any) -> dict[str, Any]:
         """The answer: {next, previous, results}. Raises UnknownField or Invalid for parameters that are not declared."""
@@ -275,7 +277,7 @@ class Listing:
 
         def build() -> QuerySet:
             with self.scoped():
-                queryset = self.base()
+                queryset = (self.kept or self.base)()
                 for lookup, (name, _) in parameters.items():
                     column = lookup.rpartition("__")[0]
                     queryset = queryset.filter(**{lookup: compiled.Param(f"filter_{name}", _field(self.model, column))})

@@ -4,14 +4,11 @@ Adapters know neither models nor scopes. A call may take seconds and may have an
 inside a database transaction, and everything that creates something carries a key under which the provider does it only once.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
-
-from django.db import connection
 
 
 class ChargeState(StrEnum):
@@ -198,11 +195,3 @@ class Provider(Protocol):
         known then, and the event will come again.
         """
         ...
-
-
-@contextmanager
-def outside_transactions() -> Iterator[None]:
-    """Around every call to a provider: refuses to run while a database transaction is open, because a rollback cannot take money back."""
-    if connection.in_atomic_block:
-        raise RuntimeError("A provider must not be called inside a database transaction.")
-    yield

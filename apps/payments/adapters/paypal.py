@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from django.conf import settings
 
+from apps.core.db import outside_transactions
 from apps.payments.adapters import currencies, wire
 from apps.payments.adapters.base import (
     Charge,
@@ -33,7 +34,6 @@ from apps.payments.adapters.base import (
     RefundState,
     SignatureInvalid,
     Subject,
-    outside_transactions,
 )
 
 FUTURE = timedelta(seconds=300)

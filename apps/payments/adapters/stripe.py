@@ -12,6 +12,7 @@ from typing import Any, cast
 import stripe
 from django.conf import settings
 
+from apps.core.db import outside_transactions
 from apps.payments.adapters import currencies, wire
 from apps.payments.adapters.base import (
     Charge,
@@ -29,7 +30,6 @@ from apps.payments.adapters.base import (
     RefundState,
     SignatureInvalid,
     Subject,
-    outside_transactions,
 )
 
 TOLERANCE_SECONDS = 300

@@ -16,7 +16,7 @@ class Provider(models.TextChoices):
 
 
 class ProviderAccount(TenantModel):
-    """An account's own credentials at a provider. ``secrets`` is encrypted (apps.payments.vault) and never shown or logged."""
+    """An account's own credentials at a provider. ``secrets`` is encrypted (apps.core.vault) and never shown or logged."""
 
     provider = models.CharField(max_length=16, choices=Provider.choices)
     public = models.JSONField(default=dict, blank=True, help_text="What may be shown: publishable key, client id …")

@@ -24,13 +24,13 @@ from apps.clients.models import Client
 from apps.core.db import joined
 from apps.core.errors import Invalid, InvalidTransition
 from apps.core.events import current_actor, emit
+from apps.core.vault import code_hashes
 from apps.orders.models import Order, OrderLine
 from apps.orders.validity import end_of
 from apps.payments.errors import GiftCodeRedeemed, GiftCodeRefused, InsufficientFunds
 from apps.payments.models import Book, GiftCode, LedgerEntry, LedgerTransaction, Payment, WalletLot
 from apps.payments.services.ledger import Leg, post
 from apps.payments.services.wallet import put_in, take_lot_back, wallet_of
-from apps.payments.vault import code_hashes
 
 Status = GiftCode.Status
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -14,9 +14,11 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from apps.core import jobs
+from apps.core.db import outside_transactions
 from apps.core.errors import InvalidTransition, NotFound
 from apps.core.events import NOBODY, acting, current_actor
 from apps.core.tenancy import account_scope
+from apps.core.vault import VaultClosed
 from apps.payments.adapters.base import (
     Charge,
     ChargeState,
@@ -28,7 +30,6 @@ from apps.payments.adapters.base import (
     RefundState,
     SignatureInvalid,
     Subject,
-    outside_transactions,
 )
 from apps.payments.errors import ProviderDown, ProviderOff, SignatureRefused
 from apps.payments.models import OPEN, Payment, ProviderEvent, Refund
@@ -37,7 +38,6 @@ from apps.payments.services.online import payee_of, recheck_payment
 from apps.payments.services.providers import Connection, connection_of
 from apps.payments.services.refunds import settle_refund
 from apps.payments.services.settling import plan_check, put_aside, settle_payment
-from apps.payments.vault import VaultClosed
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,12 @@ from datetime import datetime
 
 from django.utils import timezone
 
+from apps.core.db import outside_transactions
 from apps.core.errors import NotFound
 from apps.core.events import NOBODY, acting, current_actor
 from apps.core.tenancy import account_scope
-from apps.payments.adapters.base import Charge, ChargeState, Intent, ProviderRefused, ProviderUnavailable, outside_transactions
+from apps.core.vault import VaultClosed
+from apps.payments.adapters.base import Charge, ChargeState, Intent, ProviderRefused, ProviderUnavailable
 from apps.payments.errors import ProviderOff
 from apps.payments.models import OPEN, PROVIDERS, Payment
 from apps.payments.services.providers import Connection, connection_of
@@ -31,7 +33,6 @@ from apps.payments.services.settling import (
     stop_holding,
     wait_longer,
 )
-from apps.payments.vault import VaultClosed
 
 Status = Payment.Status
 REFUSED = (ProviderRefused, ProviderOff, VaultClosed)

@@ -7,16 +7,16 @@ from typing import Any
 
 from django.utils import timezone
 
-from apps.core.db import joined
+from apps.core.db import joined, outside_transactions
 from apps.core.errors import InUse, Invalid, NotFound
 from apps.core.events import emit
 from apps.core.tenancy import account_scope, current_account_id
+from apps.core.vault import VaultClosed, lock_away, take_out
 from apps.payments.adapters import CREDENTIALS
-from apps.payments.adapters.base import ProviderRefused, ProviderUnavailable, outside_transactions
+from apps.payments.adapters.base import ProviderRefused, ProviderUnavailable
 from apps.payments.errors import CredentialsRefused, ProviderDown
 from apps.payments.models import OPEN, Payment, ProviderAccount, Refund
 from apps.payments.services.providers import connection_of
-from apps.payments.vault import VaultClosed, lock_away, take_out
 
 LONG_ENOUGH = 12
 """Of shorter secrets not even the end is shown."""

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from apps.core.tenancy import account_scope
+from apps.core.vault import take_out
 from apps.payments.adapters import connect
 from apps.payments.adapters.base import Provider as Adapter
 from apps.payments.errors import ProviderOff
 from apps.payments.models import PROVIDERS, ProviderAccount
-from apps.payments.vault import take_out
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,12 @@ from django.utils import timezone
 
 from apps.accounts.selectors import setting
 from apps.core import quotes
-from apps.core.db import joined
+from apps.core.db import joined, outside_transactions
 from apps.core.errors import Invalid, InvalidTransition, NotFound
 from apps.core.events import current_actor, emit
 from apps.core.money import split
 from apps.core.tenancy import account_scope
+from apps.core.vault import VaultClosed
 from apps.orders.fees import price_parts
 from apps.orders.models import Order, OrderLine
 from apps.orders.services import add_line, lock_order
@@ -30,7 +31,6 @@ from apps.payments.adapters.base import (
     RefundAnswer,
     RefundRequest,
     RefundState,
-    outside_transactions,
 )
 from apps.payments.errors import NeedsSecondPerson, ProviderOff, RefundExceedsCaptured
 from apps.payments.models import PROVIDERS, LedgerTransaction, Payment, Refund
@@ -52,7 +52,6 @@ from apps.payments.services.refund_states import (
     wait,
 )
 from apps.payments.services.wallet import wallet_of
-from apps.payments.vault import VaultClosed
 from apps.users.models import User
 
 Method, Status = Payment.Method, Refund.Status

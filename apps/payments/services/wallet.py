@@ -253,9 +253,9 @@ def take_lot_back(lot: WalletLot, *, reason: str, legs: Iterable[Leg], at: datet
         raise InsufficientFunds(available_cents=lot.remaining_cents)
     lot.remaining_cents = 0
     lot.save(update_fields=["remaining_cents", "updated_at"])
-    _write(balance, Kind.DEBIT, -lot.amount_cents, lot=lot, reason=reason)
+    line = _write(balance, Kind.DEBIT, -lot.amount_cents, lot=lot, reason=reason)
     _post(balance, [Leg(Book.WALLET, lot.amount_cents), *legs], reason)
-    emit("wallet.debited", lot, changes={"balance_cents": [balance.balance_cents + lot.amount_cents, balance.balance_cents]})
+    emit("wallet.debited", line, changes={"balance_cents": [balance.balance_cents + lot.amount_cents, balance.balance_cents]})
     return lot
 
 

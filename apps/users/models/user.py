@@ -8,9 +8,10 @@ from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, Permis
 from django.db import models
 from django.db.models import Func, UniqueConstraint
 from django.db.models.functions import Lower
-from django.utils import timezone
+from django.utils.timezone import now
 
 from apps.core.models import global_history
+from apps.core.zones import validate_zone
 
 
 def normalize_email(email: str) -> str:
@@ -48,9 +49,17 @@ class User(AbstractBaseUser, PermissionsMixin):
     email = models.EmailField(max_length=254, unique=True)
     username = models.CharField(max_length=150, unique=True, null=True, blank=True)  # NULL: many have none, and it is unique
     language = models.CharField(max_length=8, choices=settings.LANGUAGES, default="en")
+    timezone = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[validate_zone],
+        help_text="IANA name of the zone in which this person reads times; empty: the account's.",
+    )
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False, help_text="May sign in to the admin site.")
-    date_joined = models.DateTimeField(default=timezone.now)
+    date_joined = models.DateTimeField(default=now)
 
     objects: ClassVar[UserManager] = UserManager()
     history = global_history(excluded_fields=["password", "last_login"])

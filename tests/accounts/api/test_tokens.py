@@ -290,6 +290,7 @@ def test_me_shows_the_person_and_where_they_work(account, other_account, stateme
         "id": user.pk,
         "email": "ada@example.test",
         "language": "en",
+        "timezone": "",
         "customer": {"id": user.customer.pk, "full_name": "Ada", "phone_number": "+4930123456", "country": "DE", "is_verified": False},
         "memberships": [
             {

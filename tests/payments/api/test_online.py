@@ -9,10 +9,10 @@ from django.db import connection
 from apps.accounts.models import Role
 from apps.core import jobs
 from apps.core.tenancy import account_scope, platform_scope
+from apps.core.vault import take_out
 from apps.payments.models import Payment, ProviderAccount
 from apps.payments.services.inbox import receive_event
 from apps.payments.services.online import begin_payment, recheck_payment
-from apps.payments.vault import take_out
 from factories.money import ProviderEventFactory
 from tests.payments.counter import Counter, amounts, set_up
 from tests.studio import NOW

@@ -38,6 +38,7 @@ def test_me_shows_the_whole_profile(client, customer, statements):
         "image": None,
         "country": None,
         "language": "en",
+        "timezone": "",
         "is_verified": False,
         "primary_address": None,
     }

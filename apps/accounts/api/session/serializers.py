@@ -1,5 +1,6 @@
 from typing import ClassVar
 
+from django.conf import settings
 from rest_framework import serializers
 
 from apps.accounts.models import Account, ApiToken, validate_zone
@@ -74,8 +75,23 @@ class MeSerializer(serializers.Serializer):
     id = serializers.IntegerField()
     email = serializers.EmailField()
     language = serializers.CharField()
+    timezone = serializers.CharField(help_text="IANA name; empty: times are shown in the zone of the account.")
     customer = MyCustomerSerializer(allow_null=True)
     memberships = MyMembershipSerializer(many=True)
+
+
+class MyLoginSerializer(InputSerializer):
+    """How the caller reads. The rest of a person is changed at customer/me/."""
+
+    language = serializers.ChoiceField(choices=settings.LANGUAGES, required=False)
+    timezone = serializers.CharField(
+        max_length=64, required=False, allow_blank=True, help_text="IANA name; empty: times are shown in the zone of the account."
+    )
+
+    def validate_timezone(self, value: str) -> str:
+        if value:
+            validate_zone(value)
+        return value
 
 
 class NewAccountSerializer(InputSerializer):

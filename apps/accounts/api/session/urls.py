@@ -7,7 +7,7 @@ router = SimpleRouter()
 router.register("auth/tokens", TokenViewSet, basename="token")
 urlpatterns = [
     *router.urls,
-    path("me/", MeView.as_view({"get": "retrieve"}, basename="me"), name="me"),
+    path("me/", MeView.as_view({"get": "retrieve", "patch": "partial_update"}, basename="me"), name="me"),
     path("accounts/", AccountsView.as_view({"post": "create"}, basename="new-account"), name="new-account"),
     path(
         "invitations/accept/",

@@ -11,6 +11,7 @@ from apps.accounts.api.session.serializers import (
     AcceptInvitationSerializer,
     AccountSerializer,
     MeSerializer,
+    MyLoginSerializer,
     MyMembershipSerializer,
     NewAccountSerializer,
     NewTokenSerializer,
@@ -27,6 +28,7 @@ from apps.accounts.services.tokens import issue_token, revoke_token
 from apps.core.api import reading
 from apps.core.errors import NotFound
 from apps.users.models import User
+from apps.users.services import update_login
 
 
 def caller(request: Request) -> User:
@@ -91,10 +93,17 @@ class MeView(SessionDoor):
                 "id": user.pk,
                 "email": user.email,
                 "language": user.language,
+                "timezone": user.timezone,
                 "customer": customer and _customer(customer),
                 "memberships": [_membership(membership) for membership in memberships_of(user.pk)],
             }
         )
+
+    @extend_schema(request=MyLoginSerializer, responses=MeSerializer)
+    def partial_update(self, request: Request) -> Response:
+        """Choose the language and the time zone in which messages are written."""
+        update_login(user=caller(request), **self.validated(MyLoginSerializer, request))
+        return self.retrieve(request)
 
 
 def _customer(customer: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from apps.accounts.models import Role
 from apps.checkout.demo.businesses import BUSINESSES
 from apps.checkout.demo.credentials import CredentialsFile, credentials
 from apps.checkout.demo.loading import empty_database, is_loaded, load, refuse_foreign_database
-from apps.checkout.demo.processes import Children, exit_on_signals
+from apps.checkout.demo.processes import Children, exit_on_signals, free_port
 from apps.checkout.demo.providers import fake_providers
 from apps.core.management.commands.serve import refuse_busy_port
 
@@ -24,7 +24,7 @@ HOST = "127.0.0.1"
 
 
 class Command(BaseCommand):
-    help = "Two businesses, API, admin and worker, until SIGINT or SIGTERM (PORT, DEMO_DIR, RESET=1, DATABASE_URL)."
+    help = "Two businesses, API, admin, worker and live notifications, until SIGINT or SIGTERM (PORT, DEMO_DIR, RESET=1, DATABASE_URL)."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -70,16 +70,20 @@ class Command(BaseCommand):
             load(self.say)
 
     def serve(self, port: int, content: dict[str, Any]) -> None:
-        """Run server and worker until somebody ends us or one of them ends."""
+        """Run server, worker and live server until somebody ends us or one of them ends."""
         try:
+            live_port = free_port(settings.LIVE_PORT + port - settings.WEB_PORT, HOST)
+            content["live_url"] = f"http://{HOST}:{live_port}/live/"
             with (
                 fake_providers(self.folder, content["base_url"]) as providers,
-                Children(settings.BASE_DIR / "manage.py", providers) as children,
+                Children(settings.BASE_DIR / "manage.py", {**providers, "LIVE_URL": content["live_url"]}) as children,
             ):
-                self.say("Starting server and worker …")
+                self.say("Starting server, worker and live server …")
                 children.start("serve", f"--host={HOST}", f"--port={port}", "--quiet")
-                children.start("worker")
+                children.start("live", f"--host={HOST}", f"--port={live_port}", "--quiet")
                 children.wait_until_ready(f"{content['base_url']}/readyz")
+                children.wait_until_ready(f"http://{HOST}:{live_port}/readyz")
+                children.start("worker")  # nobody waits for it; now the servers have started the faster
                 content["providers"] = {"stripe": providers["STRIPE_API_BASE"], "paypal": providers["PAYPAL_API_BASE"]}
                 self.file.write(content)
                 self.invite(content)

@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from apps.core.api.fields import DayField, PhoneField
 from apps.core.api.reading import Computed, ResourceSerializer, ScopedRelatedField
+from apps.core.zones import validate_zone
 from apps.users.api.fields import CountryField
 from apps.users.models import Address, Customer
 from apps.users.services import update_profile
@@ -49,6 +50,13 @@ class ProfileSerializer(ResourceSerializer):
     email = serializers.EmailField(source="user.email", read_only=True)
     username = serializers.CharField(source="user.username", max_length=150, required=False, allow_null=True, allow_blank=True)
     language = serializers.ChoiceField(source="user.language", choices=settings.LANGUAGES, required=False)
+    timezone = serializers.CharField(
+        source="user.timezone",
+        max_length=64,
+        required=False,
+        allow_blank=True,
+        help_text="IANA name of the zone in which messages show times; empty: the zone of the session, else of the account.",
+    )
     phone_number = PhoneField(required=False, allow_null=True, allow_blank=True)
     birth_date = DayField(required=False, allow_null=True)
     country = CountryField(required=False, allow_null=True)
@@ -73,6 +81,7 @@ class ProfileSerializer(ResourceSerializer):
             "image",
             "country",
             "language",
+            "timezone",
             "is_verified",
             "primary_address",
         ]
@@ -82,6 +91,11 @@ class ProfileSerializer(ResourceSerializer):
         if value and not USERNAME.fullmatch(value):
             raise serializers.ValidationError("Letters, digits and . + - _ only.")
         return value or None
+
+    def validate_timezone(self, value: str) -> str:
+        if value:
+            validate_zone(value)
+        return value
 
     def validate_phone_number(self, value: Any) -> Any:
         return value or None

@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class IntegrationsConfig(AppConfig):
+    name = "apps.integrations"
+
+    def ready(self) -> None:
+        from apps.integrations import doctor, events, handlers  # noqa: F401  registers invariants, event types and event handlers
