@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 
 from first_sale import PROJECT, Api, Mismatch, check, instant
 
-OFFER_SECONDS = 30
+OFFER_SECONDS = 60
 POLICY = {
     "tiers": [
         {"hours_before": 24, "fee": {"kind": "none"}, "session": "returned"},

@@ -24,7 +24,7 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[1]
 CODE = re.compile(r"^([A-Z0-9]{3,5}-?[A-Z0-9]{3,5})\r?$", re.MULTILINE)  # a line of its own
-MAIL_SECONDS = 15
+MAIL_SECONDS = 60
 
 
 class Mismatch(Exception):

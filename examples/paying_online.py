@@ -25,7 +25,7 @@ from typing import Any
 
 from first_sale import PROJECT, Api, Mismatch, check
 
-SETTLED_SECONDS = 30
+SETTLED_SECONDS = 60
 
 
 class Shop:

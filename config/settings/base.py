@@ -115,6 +115,7 @@ def database(*, fast: bool = False) -> dict[str, Any]:
         "ATOMIC_REQUESTS": True,
         "DISABLE_SERVER_SIDE_CURSORS": pooler,
         "OPTIONS": {
+            **settings.get("OPTIONS", {}),  # what the address says: sslmode, host …
             # Prepared statements pay on the hot lists; a transaction pooler cannot keep them.
             "server_side_binding": not pooler,
             "prepare_threshold": None if pooler else 2,

@@ -51,7 +51,7 @@ class Demo:
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """A command beside the demo, to its end."""
         merged = {**self.environment, **environment}
-        return subprocess.run(command, cwd=PROJECT, env=merged, capture_output=True, text=True, timeout=120)
+        return subprocess.run(command, cwd=PROJECT, env=merged, capture_output=True, text=True, timeout=300)
 
     def start(self) -> float:
         """Start and wait for credentials.json; returns the seconds it took. The file of a killed demo does not count."""

@@ -294,7 +294,7 @@ def test_deliveries_are_read_and_tried_again_by_managers(owner: ApiClient, staff
     assert ids(owner.get("/api/deliveries/?state=failed")) == [failed.pk]
     assert ids(owner.get(f"/api/deliveries/?client={sent.client_id}&channel=email&type=booking_confirmed")) == [sent.pk]
     shown = owner.get(f"/api/deliveries/{failed.pk}/").json()
-    assert (shown["state"], shown["error"], shown["address"]) == ("failed", "recipient refused: 550", failed.address)
+    assert (shown["state"], shown["last_error"], shown["address"]) == ("failed", "recipient refused: 550", failed.address)
     assert not {"text", "html", "attachments"} & set(shown)
 
     again = owner.post(f"/api/deliveries/{failed.pk}/retry/")

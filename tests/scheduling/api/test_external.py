@@ -42,7 +42,7 @@ def test_a_calendar_is_added_and_its_address_is_never_shown(owner, account):
         "host": "calendar.example",
         "is_active": True,
         "is_stale": False,
-        "error": "",
+        "last_error": "",
         "failures": 0,
         "busy_count": 0,
         "skipped_count": 0,
@@ -128,7 +128,7 @@ def test_what_is_added_is_read_within_moments(owner, account, settings):
         jobs.run_pending()
 
     found = owner.get(f"{URL}{made['id']}/").json()
-    assert (found["busy_count"], found["error"], found["last_success_at"]) == (1, "", "2026-11-21T08:00:00Z")
+    assert (found["busy_count"], found["last_error"], found["last_success_at"]) == (1, "", "2026-11-21T08:00:00Z")
 
 
 @pytest.mark.parametrize(

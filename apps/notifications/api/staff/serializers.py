@@ -14,6 +14,7 @@ class DeliverySerializer(ResourceSerializer):
 
     type = serializers.ChoiceField(source="kind", choices=Kind.choices, read_only=True)
     channel = serializers.ChoiceField(choices=OUTWARD_CHOICES, read_only=True)
+    last_error = serializers.CharField(source="error", read_only=True, help_text="Why the last attempt failed; empty when it did not.")
 
     class Meta:
         model = Delivery
@@ -32,7 +33,7 @@ class DeliverySerializer(ResourceSerializer):
             "next_attempt_at",
             "sent_at",
             "message_id",
-            "error",
+            "last_error",
             "created_at",
             "updated_at",
         ]

@@ -29,7 +29,7 @@ def _is_stale(is_active: bool, last_success_at: datetime | None, created_at: dat
 class ExternalCalendarSerializer(ResourceSerializer):
     """A calendar kept elsewhere. Its address is a secret and is not shown again; `host` says where it lies.
 
-    It is read about every ten minutes. When that fails, `error` holds a short code (`http_404`, `timeout`, `not_a_calendar`,
+    It is read about every ten minutes. When that fails, `last_error` holds a short code (`http_404`, `timeout`, `not_a_calendar`,
     `too_large`, `too_complex`, `too_many_events`, `address_not_public` …) and the busy times it had go on blocking; `is_stale` says that
     they are more than a day old.
     """
@@ -41,6 +41,8 @@ class ExternalCalendarSerializer(ResourceSerializer):
         help_text="Its busy times are more than a day old. They still block.",
     )
 
+    last_error = serializers.CharField(source="error", read_only=True, help_text="Why the last reading failed; empty when it did not.")
+
     class Meta:
         model = ExternalCalendar
         fields: ClassVar = [
@@ -50,7 +52,7 @@ class ExternalCalendarSerializer(ResourceSerializer):
             "host",
             "is_active",
             "is_stale",
-            "error",
+            "last_error",
             "failures",
             "busy_count",
             "skipped_count",
