@@ -12,6 +12,7 @@ import pytest
 import time_machine
 from django.db import connection, transaction
 
+from apps.core.db import rows
 from apps.core.tenancy import account_scope, platform_scope
 from apps.payments.models import ProviderEvent
 from apps.payments.services import collecting, refund_states
@@ -27,7 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 STEPS, BETWEEN = 2000, 250
 SEED = int(os.environ.get("MONEY_SEED", "20261121"))
-OFTEN, SOMETIMES, RARELY = 20, 6, 2
+OFTEN, SOMETIMES, RARELY = 20, 6, 1
 AT_LEAST = {
     OFTEN: [
         "sold package", "sold service", "sold gift", "sold to a guest", "with coupon", "with credit", "in parts", "taxed", "collected",
@@ -63,6 +64,10 @@ STORED_AT_LEAST = {
 def world(stripe_fake: Any, paypal_fake: Any) -> Iterator[World]:
     with time_machine.travel(NOW, tick=False) as clock:
         yield World(seed=SEED, clock=clock, stripe=stripe_fake, paypal=paypal_fake)
+
+
+CASH = "(SELECT min(id) FROM payments_payment WHERE method = 'cash' AND status = 'succeeded' AND captured_cents > refunded_cents + 1)"
+"""What some of the controls spoil."""
 
 
 def story(world: World) -> str:
@@ -135,14 +140,13 @@ class _Seen(Exception):
 def found_after(world: World, sql: str) -> set[str]:
     """What is wrong once a row was changed behind the services' backs; it is changed back."""
     found: set[str] = set()
-    cash = "(SELECT min(id) FROM payments_payment WHERE method = 'cash' AND status = 'succeeded' AND captured_cents > refunded_cents + 1)"
     try:
         with transaction.atomic():
             for table in ("payments_ledgerentry", "payments_invoice"):
                 thaw(table)
             with platform_scope("control"), connection.cursor() as cursor:
                 cursor.execute("ALTER TABLE payments_ledgerentry DISABLE TRIGGER USER")
-                cursor.execute(sql.format(cash=cash))
+                cursor.execute(sql.format(cash=CASH))
                 assert cursor.rowcount
             found = set(world.wrong())
             raise _Seen
@@ -151,7 +155,11 @@ def found_after(world: World, sql: str) -> set[str]:
 
 
 def test_what_is_broken_behind_the_services_is_found(world):
-    go_on(world, 200)
+    for _ in range(10):
+        go_on(world, 100)
+        with platform_scope("test"):
+            if rows(f"SELECT FROM payments_payment WHERE id = {CASH}") and world.step >= 200:
+                break
 
     assert {sql: codes - found_after(world, sql) for sql, codes in WRONG.items()} == {sql: set() for sql in WRONG}
     assert world.wrong() == {}

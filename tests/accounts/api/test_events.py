@@ -1,22 +1,13 @@
 """GET events/: the account's log over HTTP."""
 
-import time
-
 import pytest
 
 from apps.core.events import acting
 from apps.core.tenancy import account_scope
 from factories.clients import ClientFactory
+from tests.logbook import settled
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def settled(reader, path="/api/events/", count=1):
-    """The page once it has so many events: open transactions of other tests in this cluster hold the log back meanwhile."""
-    deadline = time.monotonic() + 120
-    while len((page := reader.get(path).json())["results"]) < count and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return page
 
 
 def test_the_log_is_followed_from_page_to_page(owner, other_owner, account):

@@ -13,6 +13,7 @@ from apps.core.models import Event, IdempotencyKey
 from apps.core.tenancy import account_scope
 from apps.integrations.models import WebhookDelivery, WebhookEndpoint
 from factories.integrations import SECRET, WebhookDeliveryFactory, WebhookEndpointFactory
+from tests.logbook import settled
 
 ENDPOINTS, DELIVERIES = "/api/webhook-endpoints/", "/api/webhook-deliveries/"
 URL = "https://hooks.example.com/in"
@@ -284,7 +285,7 @@ def test_an_outage_is_made_good_by_a_replay(queue, receiver, account, client_as)
 
     assert (replayed.status_code, replayed.json(), again.json()) == (200, {"deliveries": 1}, {"deliveries": 1})
     (hook,) = receiver.hooks
-    (logged,) = [one for one in owner.get("/api/events/").json()["results"] if one["type"] == "client.created"]
+    (logged,) = settled(owner, f"/api/events/?subject_type=clients.client&subject_id={made.json()['id']}")["results"]
     assert json.loads(hook.body) == {"id": f"evt_{logged['sequence']}", "account": account.pk, **logged}
     assert owner.post(f"{path}replay/", {"from": paused["state_since"]}).json() == {"deliveries": 0}
 
