@@ -212,7 +212,7 @@ class _Wire(httpcore.NetworkBackend):
                 connection.settimeout(min(CONNECT_SECONDS, self.left()))
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 refused = connection.connect_ex(address)
-            except BaseException:
+            except BaseException:  # also a worker that is told to stop: no connection is left open
                 connection.close()
                 raise
             if not refused:

@@ -23,7 +23,7 @@ class MethodNotAllowed(DomainError):
     default_message = "Only POST is possible here."
 
 
-@csrf_exempt
+@csrf_exempt  # a provider has no cookie to forge: its signature is what counts
 @transaction.non_atomic_requests
 def receive(request: HttpRequest, provider: str, slug: str) -> HttpResponse:
     """POST /api/webhooks/<provider>/<account slug>/: 202 when the event is kept, 200 when it had been already.
