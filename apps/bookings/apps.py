@@ -6,4 +6,7 @@ class BookingsConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.bookings import doctor, events, tasks  # noqa: F401  registers invariants, events and the periodic jobs
-        from apps.bookings.services import documents  # noqa: F401  registers its jobs
+        from apps.bookings.models import BookingDocument
+        from apps.core import storage
+
+        storage.keeps(BookingDocument, "storage_key")

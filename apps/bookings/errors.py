@@ -155,21 +155,6 @@ class FileNotScanned(DomainError):
     default_message = "The file could not be scanned just now. Please try again."
 
 
-class StorageUnavailable(DomainError):
-    """The storage of files did not answer; nothing was kept, and the upload may be tried again."""
-
-    code = "storage_unavailable"
-    status = 503
-    default_message = "Files cannot be stored just now. Please try again."
-
-
-class FileMissing(DomainError):
-    """The document is known, but its file is not in the storage (after an incomplete restore, for example)."""
-
-    code = "file_missing"
-    default_message = "The file of this document cannot be found. Please upload it again."
-
-
 class AlreadyReviewed(DomainError):
     """The session has its review; there is one for each."""
 

@@ -119,6 +119,21 @@ class Busy(DomainError):
     default_message = "Too many changes to the same records at once. Please try again."
 
 
+class StorageUnavailable(DomainError):
+    """The storage of files did not answer; nothing was kept, and the upload may be tried again."""
+
+    code = "storage_unavailable"
+    status = 503
+    default_message = "Files cannot be stored just now. Please try again."
+
+
+class FileMissing(DomainError):
+    """The document is known, but its file is not in the storage (after an incomplete restore, for example)."""
+
+    code = "file_missing"
+    default_message = "The file of this document cannot be found. Please upload it again."
+
+
 def all_error_types() -> list[type[DomainError]]:
     """Every error class loaded, by code: the source of docs/errors.md and of the OpenAPI enumeration."""
     found: dict[str, type[DomainError]] = {}

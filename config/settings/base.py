@@ -318,7 +318,7 @@ MEDIA_URL = "media/"
 # Documents of sessions are private: read through the permission check only, never under MEDIA_URL. They lie in DATA_DIR, or in
 # any S3 that is named here; without keys boto3 looks for the machine's own role.
 DOCUMENTS_STORAGE: dict[str, Any] = {
-    "BACKEND": "apps.bookings.storage.LocalDocuments",
+    "BACKEND": "apps.core.storage.LocalDocuments",
     "OPTIONS": {"location": str(DATA_DIR / "documents"), "file_permissions_mode": 0o600, "directory_permissions_mode": 0o700},
 }
 if env.str("DOCUMENTS_S3_BUCKET", default=""):

@@ -13,7 +13,8 @@ from django.utils import timezone
 from apps.bookings.errors import LimitReached
 from apps.bookings.models import Booking
 from apps.bookings.services import documents
-from apps.bookings.services.documents import add_document, sweep_documents
+from apps.bookings.services.documents import add_document
+from apps.core import storage
 from apps.core.doctor import findings
 from apps.core.tenancy import account_scope, platform_scope
 from factories.bookings import BookingDocumentFactory, BookingFactory
@@ -73,13 +74,13 @@ def test_files_of_killed_processes_are_swept_after_a_day(owner, account, booking
     for path in (old, folder / kept[0]):
         os.utime(path, (yesterday, yesterday))
 
-    assert sweep_documents(timestamp=0) == 1
+    assert storage.sweep_files(timestamp=0) == 1
     assert stored(folder) == sorted([*kept, f"{account.pk}/young"])
 
 
 def test_nothing_to_sweep_where_nothing_was_stored(db, folder):
     assert not folder.exists()
-    assert sweep_documents(timestamp=0) == 0
+    assert storage.sweep_files(timestamp=0) == 0
 
 
 # -- limits

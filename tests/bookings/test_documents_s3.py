@@ -9,10 +9,9 @@ import pytest
 from django.db import transaction
 from moto.server import ThreadedMotoServer
 
-from apps.bookings import storage
 from apps.bookings.models import Booking, BookingDocument
-from apps.bookings.services.documents import add_document, delete_document, sweep_documents
-from apps.core import jobs
+from apps.bookings.services.documents import add_document, delete_document
+from apps.core import jobs, storage
 from apps.core.tenancy import account_scope
 from config.s3 import private_bucket
 from factories.bookings import BookingFactory
@@ -99,7 +98,7 @@ def test_s3_rollback_deletion_and_sweep(bucket, settings):
     assert keys_in(bucket) == [document.storage_key]
     bucket.put_object(Bucket="documents", Key=f"{booking.account_id}/orphan", Body=b"x")
 
-    assert sweep_documents(timestamp=0) == 0  # too young
+    assert storage.sweep_files(timestamp=0) == 0  # too young
     assert [sorted(keys) for keys in storage.keys_by_account()] == [sorted([document.storage_key, f"{booking.account_id}/orphan"])]
     with account_scope(booking.account):
         delete_document(document)

@@ -2,31 +2,24 @@
 
 import hashlib
 import logging
-import uuid
-from datetime import timedelta
 from typing import Any
 
 from django.db.models import Sum
-from django.utils import timezone
 
 from apps.accounts.models import Account
 from apps.accounts.selectors import setting
-from apps.bookings import storage
 from apps.bookings.errors import LimitReached
 from apps.bookings.files import checked, renamed
 from apps.bookings.models import Booking, BookingDocument
-from apps.core import jobs
+from apps.core import storage
 from apps.core.db import joined
 from apps.core.errors import Invalid, NotFound
 from apps.core.events import current_actor, emit
-from apps.core.tenancy import platform_scope
 
 logger = logging.getLogger(__name__)
 
 MAX_PER_BOOKING = 20
 MEGABYTE = 1024 * 1024
-# Longer than any transaction: a younger file may belong to a row that is about to be committed.
-ORPHAN_AFTER = timedelta(hours=24)
 
 
 @joined
@@ -39,7 +32,7 @@ def add_document(booking: Booking, *, name: str, content: bytes, kind: str | Non
     account (``document_quota_mb``).
     """
     file = checked(name, content)
-    key = f"{booking.account_id}/{uuid.uuid4()}"
+    key = storage.new_key(booking.account_id)
     storage.write(key, file.content)
     account = _lock_account(booking.account_id)
     booking = _lock_session(booking.pk)
@@ -110,7 +103,7 @@ def delete_document(document: BookingDocument) -> None:
     document = _lock_document(document)
     booking, pk = document.booking, document.pk
     document.delete()
-    jobs.defer_many(remove_file, [{"key": document.storage_key}])
+    storage.remove_later([document.storage_key])
     emit("document.deleted", booking, changes={"document": [pk, None]})
 
 
@@ -119,26 +112,3 @@ def _lock_document(document: BookingDocument) -> BookingDocument:
     if found is None:  # somebody was faster
         raise NotFound
     return found
-
-
-@jobs.task(name="bookings.remove_file", queue="documents", retry=jobs.RETRY)
-def remove_file(key: str) -> None:
-    """Delete the file of a document that was deleted. Keys are never used twice, so it may run twice."""
-    storage.remove(key)
-
-
-@jobs.periodic(cron="37 3 * * *")
-@jobs.task(name="bookings.sweep_documents", queue="documents", queueing_lock="bookings.sweep_documents")
-def sweep_documents(timestamp: int) -> int:
-    """Delete files without a row (their process was killed before it committed), once they are a day old; returns how many."""
-    swept = 0
-    for keys in storage.keys_by_account():
-        with platform_scope("files of documents without a row"):
-            known = set(BookingDocument.objects.filter(storage_key__in=keys).values_list("storage_key", flat=True))
-        for key in keys:
-            if key not in known and storage.documents().get_modified_time(key) < timezone.now() - ORPHAN_AFTER:
-                storage.remove(key)
-                swept += 1
-    if swept:
-        logger.warning("%s files without a document were removed", swept)
-    return swept

@@ -12,9 +12,8 @@ from django.db import transaction
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
 from apps.bookings.models import MAX_DOCUMENT_BYTES, Booking, BookingDocument
-from apps.bookings.services import documents
 from apps.bookings.services.documents import add_document, delete_document
-from apps.core import jobs
+from apps.core import jobs, storage
 from apps.core.models import Event
 from apps.core.tenancy import account_scope
 from factories.bookings import BookingDocumentFactory, BookingFactory
@@ -378,7 +377,7 @@ def test_the_job_deletes_the_file_and_does_not_mind_to_run_twice(folder):
     jobs.run_pending()
 
     assert stored(folder) == []
-    documents.remove_file(document.storage_key)
+    storage.remove_file(document.storage_key)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -24,7 +24,6 @@ from apps.bookings.api.customer.serializers import (
     OwnScheduleInput,
     for_clients,
 )
-from apps.bookings.api.documents import download
 from apps.bookings.api.inputs import EndingQuoteSerializer, MoveQuoteSerializer, VersionInput, etag, with_version
 from apps.bookings.api.slots import answer_slots
 from apps.bookings.api.staff.serializers.slots import SlotListSerializer
@@ -42,6 +41,7 @@ from apps.bookings.services.scheduling import (
 from apps.clients.api.doors import ClientDoor, ClientFilterSet
 from apps.core.api import reading
 from apps.core.api.doors import ListMixin, RetrieveMixin, valid_pk
+from apps.core.api.files import download
 from apps.core.api.listing import InstantFilter
 from apps.core.api.multipart import AnyAnswer, FormParser
 from apps.core.errors import Invalid, NotFound, UnknownField
@@ -220,7 +220,8 @@ class OwnDocumentViewSet(RetrieveMixin, ClientDoor):
     @action(detail=True, methods=["get"], content_negotiation_class=AnyAnswer)
     def download(self, request: Request, pk: str) -> HttpResponseBase:
         """The file itself, under its name and with its `content_type`; 409 `file_missing` when the storage has lost it."""
-        return download(self.get_object())
+        document = self.get_object()
+        return download(document.storage_key, name=document.name, content_type=document.content_type)
 
 
 class OwnSlotViewSet(ClientDoor):

@@ -9,12 +9,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.api.doors import StaffViewSet
-from apps.bookings.api.documents import download
 from apps.bookings.api.staff.serializers.documents import DocumentChange, DocumentPageSerializer, DocumentSerializer, DocumentUpload
 from apps.bookings.models import BookingDocument
 from apps.bookings.services.documents import add_document, delete_document, update_document
 from apps.core.api import reading
 from apps.core.api.doors import RetrieveMixin
+from apps.core.api.files import download
 from apps.core.api.multipart import AnyAnswer, FormParser
 
 
@@ -74,4 +74,5 @@ class DocumentViewSet(RetrieveMixin, StaffViewSet):
     @action(detail=True, methods=["get"], content_negotiation_class=AnyAnswer)
     def download(self, request: Request, pk: str) -> HttpResponseBase:
         """The file itself, under its name and with its `content_type`; 409 `file_missing` when the storage has lost it."""
-        return download(self.get_object())
+        document = self.get_object()
+        return download(document.storage_key, name=document.name, content_type=document.content_type)

@@ -1,23 +1,45 @@
-"""Where documents lie: a folder of the product, or any S3, by setting. Nothing there has an address of its own."""
+"""Where private files lie: a folder of the product, or any S3, by setting. Nothing there has an address of its own.
+
+A file is kept by the row that names its key, ``<account>/<uuid>``; models that do say so with ``keeps``.
+"""
 
 import io
 import logging
+import uuid
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import BinaryIO
 
 from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
-from django.db import transaction
+from django.db import models, transaction
+from django.utils import timezone
 from django.utils.http import content_disposition_header
 
-from apps.bookings.errors import StorageUnavailable
+from apps.core import jobs
+from apps.core.errors import StorageUnavailable
+from apps.core.tenancy import platform_scope
 
 logger = logging.getLogger(__name__)
 
 # [security.md T19] at most five minutes
 SIGNED_FOR_SECONDS = 300
+# Longer than any transaction: a younger file may belong to a row that is about to be committed.
+ORPHAN_AFTER = timedelta(hours=24)
+
+_keepers: list[tuple[type[models.Model], str]] = []
+
+
+def keeps(model: type[models.Model], field: str) -> None:
+    """Say (in ``AppConfig.ready``) that the rows of a tenant model keep the files whose keys are in this column."""
+    _keepers.append((model, field))
+
+
+def new_key(account_id: int) -> str:
+    """A key that was never used, in the account's own folder."""
+    return f"{account_id}/{uuid.uuid4()}"
 
 
 class LocalDocuments(FileSystemStorage):
@@ -104,3 +126,37 @@ def _undo(key: str) -> None:
         remove(key)
     except Exception:  # nobody is left to tell: the transaction is over
         logger.exception("the file of a document that was not kept could not be removed; it is left to the sweeper")
+
+
+@jobs.task(name="core.remove_file", aliases=["bookings.remove_file"], queue="documents", retry=jobs.RETRY)
+def remove_file(key: str) -> None:
+    """Delete the file of a row that was deleted. Keys are never used twice, so it may run twice."""
+    remove(key)
+
+
+def remove_later(keys: Sequence[str]) -> None:
+    """Delete files once the caller's transaction is committed (jobs, which are tried again when the storage is away)."""
+    jobs.defer_many(remove_file, [{"key": key} for key in keys])
+
+
+@jobs.periodic(cron="37 3 * * *")
+@jobs.task(name="core.sweep_files", queue="documents", queueing_lock="core.sweep_files")
+def sweep_files(timestamp: int) -> int:
+    """Delete files without a row (their process was killed before it committed), once they are a day old; returns how many."""
+    swept = 0
+    for keys in keys_by_account():
+        known = _known(keys)
+        for key in keys:
+            if key not in known and documents().get_modified_time(key) < timezone.now() - ORPHAN_AFTER:
+                remove(key)
+                swept += 1
+    if swept:
+        logger.warning("%s files that no row keeps were removed", swept)
+    return swept
+
+
+def _known(keys: list[str]) -> set[str]:
+    with platform_scope("files that no row keeps"):
+        return {
+            key for model, field in _keepers for key in model._base_manager.filter(**{f"{field}__in": keys}).values_list(field, flat=True)
+        }

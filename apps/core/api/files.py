@@ -4,9 +4,8 @@ import logging
 
 from django.http import FileResponse, HttpResponseBase, HttpResponseRedirect
 
-from apps.bookings import storage
-from apps.bookings.errors import FileMissing
-from apps.bookings.models import BookingDocument
+from apps.core import storage
+from apps.core.errors import FileMissing
 
 logger = logging.getLogger(__name__)
 
@@ -18,17 +17,16 @@ HEADERS = {
 }
 
 
-def download(document: BookingDocument) -> HttpResponseBase:
+def download(key: str, *, name: str, content_type: str) -> HttpResponseBase:
     """The file as an attachment under its own name; with S3 a redirect to an address there that works for five minutes.
 
-    Call it after the door has found the row among those in reach. Raises FileMissing.
+    Call it after the door has found the row that keeps it among those in reach. Raises FileMissing.
     """
-    key, name, content_type = document.storage_key, document.name, document.content_type
     address = storage.signed_url(key, name=name, content_type=content_type)
     if address is not None:
         return HttpResponseRedirect(address, headers=HEADERS)
     file = storage.open_file(key)
     if file is None:
-        logger.error("the file of document %s is not in the storage", document.pk)
+        logger.error("the file %s is not in the storage", key)
         raise FileMissing
     return FileResponse(file, as_attachment=True, filename=name, content_type=content_type, headers=HEADERS)

@@ -1,4 +1,4 @@
-"""Changing clients: each change is an event of the client's timeline."""
+"""Entering, changing and deleting clients."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The people a business deals with."""
+"""A person in one account."""
 
 from typing import Any, ClassVar
 
