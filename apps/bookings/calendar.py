@@ -16,6 +16,7 @@ from django.conf import settings
 from icalendar import Calendar, Event, vCalAddress, vDuration, vText
 
 from apps.bookings.models import TIMELESS, Booking, Status
+from apps.scheduling.reader import uid_domain
 
 CONTENT_TYPE = "text/calendar; charset=utf-8"
 PRODID = "-//Clientele//Sessions//EN"
@@ -34,6 +35,7 @@ class Session:
     A session without a summary is shown as busy time, and nothing else is said about it.
     """
 
+    account_id: int
     booking_id: int
     version: int
     status: str
@@ -45,7 +47,7 @@ class Session:
 
     @property
     def uid(self) -> str:
-        return uid_of(self.booking_id)
+        return uid_of(self.account_id, self.booking_id)
 
     @property
     def is_off(self) -> bool:
@@ -57,9 +59,9 @@ class Session:
         return replace(self, summary="", description="")
 
 
-def uid_of(booking_id: int) -> str:
+def uid_of(account_id: int, booking_id: int) -> str:
     """The name of a session in every calendar, in feeds and mails alike."""
-    return f"booking-{booking_id}@{settings.CALENDAR_DOMAIN}"
+    return f"booking-{booking_id}@{uid_domain(account_id)}"
 
 
 def title_of(service_name: str, other_name: str) -> str:
@@ -89,6 +91,7 @@ def session_of(
     else:
         other = booking.practitioner.display_name if booking.practitioner is not None else ""
     return Session(
+        account_id=booking.account_id,
         booking_id=booking.pk,
         version=booking.version,
         status=Status.CANCELLED if cancelled else booking.status,

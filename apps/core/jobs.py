@@ -12,8 +12,8 @@ from django.db import transaction
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.django_connector import DjangoConnector
-from procrastinate.exceptions import AlreadyEnqueued
-from procrastinate.jobs import JobDeferrer
+from procrastinate.exceptions import AlreadyEnqueued, UniqueViolation
+from procrastinate.jobs import JobDeferrer, Status
 from procrastinate.manager import JobManager
 from procrastinate.tasks import configure_task
 
@@ -61,8 +61,12 @@ async def retry_stalled_jobs(context: Any, timestamp: int) -> int:
     """Queue again the jobs whose worker died in the middle; returns how many."""
     stalled = list(await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER))
     for job in stalled:
-        await app.job_manager.retry_job(job)
-        logger.warning("job %s (%s) was left by a dead worker and is queued again", job.id, job.task_name)
+        try:
+            await app.job_manager.retry_job(job)
+            logger.warning("job %s (%s) was left by a dead worker and is queued again", job.id, job.task_name)
+        except UniqueViolation:  # its successor waits already, perhaps for this one's lock
+            await app.job_manager.finish_job(job, Status.ABORTED, delete_job=False)
+            logger.warning("job %s (%s) was left by a dead worker; another like it is queued", job.id, job.task_name)
     return len(stalled)
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Func, Index, Q, UniqueConstraint
 from django.db.models.functions import Now
@@ -109,6 +110,7 @@ class Event(TenantModel):
         indexes: ClassVar = [
             Index(fields=["account", "subject_type", "subject_id", "id"], name="core_event_subject"),  # events/?subject_type=&subject_id=
             Index(fields=["account", "transaction", "id"], name="core_event_in_order"),  # events/?after=
+            BrinIndex(fields=["created_at"], name="core_event_by_time", autosummarize=True),  # ranges of time, sent to a webhook again
             Index(fields=["account", "client_id", "-id"], name="core_event_client", condition=Q(client_id__isnull=False)),  # timelines
         ]
 

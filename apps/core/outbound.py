@@ -207,11 +207,17 @@ class _Wire(httpcore.NetworkBackend):
         if not _is_allowed(host, port) and not all(is_public(ip_address(address[0])) for _, address in addresses):
             raise OutboundRefused("address_not_public")
         for family, address in addresses:
-            connection = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                connection = socket.socket(family, socket.SOCK_STREAM)
+            except OSError:  # a family that this machine has not, or no descriptor left
+                continue
             try:
                 connection.settimeout(min(CONNECT_SECONDS, self.left()))
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 refused = connection.connect_ex(address)
+            except OSError:
+                connection.close()
+                continue
             except BaseException:  # also a worker that is told to stop: no connection is left open
                 connection.close()
                 raise

@@ -120,12 +120,13 @@ def _time_before(changes: dict[str, Any], practitioner_id: int | None) -> tuple[
     return datetime.fromisoformat(start), datetime.fromisoformat(end)
 
 
-COLUMNS = ("pk", "version", "status", "updated_at", "service__name", "attendee_name")
+COLUMNS = ("account_id", "pk", "version", "status", "updated_at", "service__name", "attendee_name")
 
 
 def _session(kind: str, columns: list[Any], start: datetime, end: datetime) -> Session:
-    pk, version, status, updated_at, service, attendee, other = columns
+    account_id, pk, version, status, updated_at, service, attendee, other = columns
     return Session(
+        account_id=account_id,
         booking_id=pk,
         version=version,
         status=status,
@@ -157,13 +158,16 @@ def _rows(kind: str) -> QuerySet:
 
 
 def _returned(kind: str) -> QuerySet:
-    """Drafts that gave their time back in the last 30 days, with the changes that say which; of a practitioner's, those of everybody."""
+    """Drafts that gave their time back in the last 30 days, with the changes that say which; of a practitioner's, those of everybody.
+
+    Whose time it was is said by the event: the session may have been given to somebody else since.
+    """
     since = Param("cancelled_since", DateTimeField())
     said = Event._base_manager.filter(
         account_id=OuterRef("account_id"), subject_type=Booking._meta.label_lower, subject_id=OuterRef("pk"), type__in=GAVE_BACK
     )
     drafts = Booking._base_manager.filter(account_id=Param("account", BigIntegerField()), status=Status.DRAFT, status_changed_at__gte=since)
     if kind == "client":
-        drafts = drafts.filter(**_of_owner(kind))
+        said = said.filter(client_id=Param("owner", BigIntegerField()))
     changes = Subquery(said.filter(created_at__gte=since).order_by("-pk").values("changes")[:1])
     return drafts.order_by().values_list(*COLUMNS, _other(kind), changes)

@@ -1,7 +1,7 @@
 """Reads somebody else's calendar: when it says busy, and nothing else.
 
 What comes from outside may be made to hurt: rules that repeat for ever, nesting, megabytes of nothing. So it is read in a process of its
-own (``python -m apps.scheduling.ical``, started by apps.scheduling.feeds) with little memory, little time and no secrets; this module
+own (``python -m apps.scheduling.ical``, started by apps.scheduling.reader) with little memory, little time and no secrets; this module
 knows neither Django nor the database.
 """
 
@@ -10,6 +10,7 @@ import resource
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -92,7 +93,8 @@ def read_busy(body: bytes, wanted: Wanted) -> Reading:
 def _series(calendar: Component) -> Iterator[list[Component]]:
     """The components that belong together: an event with its exceptions, by UID; busy times as they are published."""
     if "X-WR-TIMEZONE" in calendar:
-        calendar = x_wr_timezone.to_standard(calendar)
+        with suppress(ValueError, LookupError):  # a zone that nobody knows: times without one are the practitioner's
+            calendar = x_wr_timezone.to_standard(calendar)
     by_uid: dict[str, list[Component]] = defaultdict(list)
     for position, component in enumerate(calendar.subcomponents):
         if component.name == "VFREEBUSY":

@@ -163,13 +163,9 @@ class ExternalCalendar(TenantModel):
     def __str__(self) -> str:
         return self.label or self.host
 
-    def is_stale(self, at: datetime) -> bool:
-        """Whether its busy times, which still count, are older than a day."""
-        return calendar_is_stale(self.is_active, self.last_success_at, self.created_at, at)
-
 
 def calendar_is_stale(is_active: bool, last_success_at: datetime | None, created_at: datetime, at: datetime) -> bool:
-    """The same from columns."""
+    """Whether a calendar's busy times, which still count, are older than a day."""
     return is_active and (last_success_at or created_at) < at - STALE_AFTER
 
 

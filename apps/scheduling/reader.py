@@ -15,12 +15,19 @@ MAX_SECONDS = 20
 COMMAND = (sys.executable, "-m", "apps.scheduling.ical")
 
 
-def read_apart(body: bytes, *, zone: ZoneInfo, since: datetime, until: datetime) -> tuple[list[tuple[datetime, datetime]], int]:
-    """When the calendar is busy between two instants (UTC, sorted, apart), and how many of its events nobody could understand.
+def uid_domain(account_id: int) -> str:
+    """The right half of the UIDs of an account's own sessions: what another business of this installation says is not our own."""
+    return f"{account_id}.{settings.CALENDAR_DOMAIN}"
+
+
+def read_apart(
+    body: bytes, *, account_id: int, zone: ZoneInfo, since: datetime, until: datetime
+) -> tuple[list[tuple[datetime, datetime]], int]:
+    """When a calendar that was given to an account is busy between two instants (UTC, sorted, apart), and how many of its events nobody could understand.
 
     Whatever the body does, this ends within 20 seconds. Raises Unusable.
     """
-    asked = {"zone": zone.key, "since": to_epoch(since), "until": to_epoch(until), "own_domain": settings.CALENDAR_DOMAIN}
+    asked = {"zone": zone.key, "since": to_epoch(since), "until": to_epoch(until), "own_domain": uid_domain(account_id)}
     try:
         done = subprocess.run(  # noqa: S603  our own module; what came from outside is its input only
             COMMAND,

@@ -39,6 +39,22 @@ BEHIND, AHEAD = timedelta(days=1), timedelta(days=400)
 WHOLE_EVERY = timedelta(hours=20)
 """So often it is read as a whole even when it has not changed: the range goes on with the days, and rules reach further."""
 BATCH = 1_000
+CHANGED = (
+    "label",
+    "host",
+    "url_box",
+    "is_active",
+    "etag",
+    "last_modified",
+    "error",
+    "failures",
+    "next_fetch_at",
+    "busy_count",
+    "skipped_count",
+    "last_success_at",
+    "last_read_at",
+)
+"""What ``change_calendar`` may write."""
 
 
 # -- by people
@@ -52,7 +68,9 @@ def add_calendar(*, practitioner: Practitioner, url: str, label: str = "", at: d
     """
     at = at or timezone.now()
     host, box = _kept(url)
-    owner = Practitioner.objects.select_for_update(no_key=True).get(pk=practitioner.pk)
+    owner = Practitioner.objects.select_for_update(no_key=True).filter(pk=practitioner.pk).first()
+    if owner is None:  # removed in the meantime
+        raise NotFound
     if ExternalCalendar.objects.filter(practitioner=owner).count() >= MAX_CALENDARS:
         raise TooManyCalendars
     calendar = ExternalCalendar.objects.create(
@@ -83,9 +101,10 @@ def change_calendar(
         changes["label"] = [calendar.label, label]
         calendar.label = label
     if url is not None:
-        host, calendar.url_box = _kept(url)
-        changes["host"] = [calendar.host, host]
-        calendar.host = host
+        host, box = _kept(url)
+        if not _same_address(calendar.url_box, box):
+            changes["host"] = [calendar.host, host]
+            calendar.host, calendar.url_box = host, box
     if is_active is not None and is_active != calendar.is_active:
         changes["is_active"] = [calendar.is_active, is_active]
         calendar.is_active = is_active
@@ -95,13 +114,14 @@ def change_calendar(
         calendar.etag = calendar.last_modified = calendar.error = ""
         calendar.failures = 0
         # A minute apart, so that nobody uses us to knock at somebody's door as fast as they can type addresses.
-        soonest = at if calendar.last_fetched_at is None else max(at, calendar.last_fetched_at + timedelta(minutes=1))
+        apart = timedelta(minutes=1) if "host" in changes else EVERY
+        soonest = at if calendar.last_fetched_at is None else max(at, calendar.last_fetched_at + apart)
         calendar.next_fetch_at = soonest if calendar.is_active else None
     if not calendar.is_active:
         _forget_busy(calendar)
         calendar.busy_count = calendar.skipped_count = 0
         calendar.last_success_at = calendar.last_read_at = None
-    calendar.save()
+    calendar.save(update_fields=[*CHANGED, "updated_at"])
     emit("external_calendar.changed", calendar, changes=changes)
     _read_soon(calendar, at)
     return calendar
@@ -150,6 +170,13 @@ def _forget_busy(calendar: ExternalCalendar) -> None:
     busy._raw_delete(busy.db)  # nothing hangs on them, and there may be thousands
 
 
+def _same_address(one: str, other: str) -> bool:
+    try:
+        return take_out(one) == take_out(other)
+    except VaultClosed:
+        return False
+
+
 def _kept(url: str) -> tuple[str, str]:
     """(what may be shown of an address, all of it unreadable). Raises Invalid."""
     url = url.strip()
@@ -170,6 +197,7 @@ def _kept(url: str) -> tuple[str, str]:
 class _Errand:
     """What a reading needs to know, as it stood when it began."""
 
+    account_id: int
     calendar_id: int
     url_box: str
     zone: ZoneInfo
@@ -233,7 +261,7 @@ def _begin(calendar_id: int, at: datetime) -> _Errand | None:
     if calendar.last_read_at is not None and at - calendar.last_read_at < WHOLE_EVERY and calendar.read_zone == zone:
         headers |= {"if-none-match": calendar.etag} if calendar.etag else {}
         headers |= {"if-modified-since": calendar.last_modified} if calendar.last_modified else {}
-    return _Errand(calendar_id, calendar.url_box, ZoneInfo(zone), headers)
+    return _Errand(calendar.account_id, calendar_id, calendar.url_box, ZoneInfo(zone), headers)
 
 
 def _fetch(errand: _Errand, at: datetime) -> _Result:
@@ -246,7 +274,7 @@ def _fetch(errand: _Errand, at: datetime) -> _Result:
         if answer.status != 200:
             return _Result(error=f"http_{answer.status}")
         since, until = whole_days(at - BEHIND, at + AHEAD)
-        spans, skipped = read_apart(answer.body, zone=errand.zone, since=since, until=until)
+        spans, skipped = read_apart(answer.body, account_id=errand.account_id, zone=errand.zone, since=since, until=until)
     except (OutboundRefused, OutboundFailed, Unusable, VaultClosed) as error:
         return _Result(error=error.code)
     return _Result("", False, tuple(spans), skipped, _tag(answer, "etag", 500), _tag(answer, "last-modified", 100))

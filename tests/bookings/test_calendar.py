@@ -20,6 +20,7 @@ def session(**fields):
     start = fields.get("start", MONDAY_TEN)
     return Session(
         **{
+            "account_id": 7,
             "booking_id": 186,
             "version": 3,
             "status": Status.CONFIRMED,
@@ -42,7 +43,7 @@ def test_a_session_as_an_event():
     event = parsed(session(description="For Anna"), organizer="Berlin Studio")
 
     assert {name: event[name].to_ical().decode() for name in event if name not in ("ORGANIZER",)} == {
-        "UID": "booking-186@clientele.example",
+        "UID": "booking-186@7.clientele.example",
         "SEQUENCE": "3",
         "DTSTAMP": "20261121T080000Z",
         "LAST-MODIFIED": "20261121T080000Z",
@@ -186,7 +187,7 @@ def test_no_name_gets_out_of_its_line(name):
     names |= {"PRODID", "VERSION", "CALSCALE", "METHOD", "NAME", "X-WR-CALNAME"}
     lines = body.decode().replace("\r\n ", "").split("\r\n")
     assert {line.partition(":")[0].partition(";")[0] for line in lines if line} <= names
-    assert [str(event["UID"]) for event in read.events] == [uid_of(186), uid_of(187)]
+    assert [str(event["UID"]) for event in read.events] == [uid_of(7, 186), uid_of(7, 187)]
     assert not any(letter in body.decode().replace("\r\n", "") for letter in "\r\n\x00\x0b\x85\u2028\u2029")
     assert all(len(line) <= 75 for line in body.split(b"\r\n"))
 
@@ -210,7 +211,7 @@ def test_a_booking_is_shown_to_its_client_and_its_practitioner(studio):
 
     assert str(client["SUMMARY"]) == f"{studio.service.name} · {studio.practitioner.display_name}"
     assert str(practitioner["SUMMARY"]) == f"{studio.service.name} · {studio.client.full_name}"
-    assert client["UID"] == practitioner["UID"] == f"booking-{booking.pk}@clientele.example"
+    assert client["UID"] == practitioner["UID"] == f"booking-{booking.pk}@{booking.account_id}.clientele.example"
 
 
 def test_a_moved_booking_is_the_same_event_with_a_higher_sequence(studio):

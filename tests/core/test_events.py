@@ -258,6 +258,36 @@ def test_a_job_whose_worker_died_in_the_middle_is_run_again(handlers, worker):
     assert seen == ([] if worker == "alive" else ["one"])
 
 
+def test_a_dead_job_whose_successor_waits_ends_and_holds_up_no_other(handlers):
+    account, seen = AccountFactory(), []
+    handler("one", lambda event: seen.append("one"))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO procrastinate_jobs (queue_name, task_name, lock, queueing_lock, status, args)"
+            " VALUES ('core', 'core.sweep_files', 'twins', 'twins', 'todo', '{\"timestamp\": 0}') RETURNING id"
+        )
+        (dead,) = cursor.fetchone()
+        cursor.execute("UPDATE procrastinate_jobs SET status = 'doing', attempts = 1 WHERE id = %s", [dead])
+    _emit(account)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE procrastinate_jobs SET status = 'doing', attempts = 1 WHERE task_name = 'core.dispatch'")
+        cursor.execute(
+            "INSERT INTO procrastinate_jobs (queue_name, task_name, lock, queueing_lock, status, args)"
+            " VALUES ('core', 'core.sweep_files', 'twins', 'twins', 'todo', '{\"timestamp\": 1}')"
+        )
+
+    with suppress(AlreadyEnqueued):
+        jobs.retry_stalled_jobs.defer(timestamp=0)
+    jobs.run_pending()
+    make_due()
+    jobs.run_pending()
+
+    assert seen == ["one"]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT status FROM procrastinate_jobs WHERE lock = 'twins' ORDER BY id")
+        assert [status for (status,) in cursor.fetchall()] == ["aborted", "succeeded"]
+
+
 def test_finished_jobs_are_forgotten_and_failures_are_kept_for_longer(handlers):
     with connection.cursor() as cursor:
         for name, status, hours in (

@@ -32,6 +32,18 @@ def allow(settings: Any) -> Callable[..., None]:
     return let
 
 
+def test_a_machine_without_a_socket_left_cannot_reach_anybody(allow: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(*args: Any, **kwargs: Any) -> Any:
+        raise OSError(24, "Too many open files")
+
+    allow("127.0.0.1:*")
+    monkeypatch.setattr(outbound.socket, "socket", none_left)
+
+    with pytest.raises(OutboundFailed) as failed:
+        fetch("GET", "http://127.0.0.1:9/", headers={})
+    assert failed.value.code == "unreachable"
+
+
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[str]]]:
     """``names(host, ["a"], ["b", "c"])``: the system's resolver says a the first time, then b and c; the rest it really asks."""

@@ -4,13 +4,15 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.db import transaction
 
+from apps.core.errors import Invalid
 from apps.core.models import Event
 from apps.core.tenancy import account_scope
 from apps.integrations import tasks
 from apps.integrations.models import WebhookDelivery
 from apps.integrations.services import sending
-from apps.integrations.services.deliveries import tell_endpoints
+from apps.integrations.services.deliveries import replay_events, tell_endpoints
 from apps.integrations.services.endpoints import change_endpoint, pause_endpoint, remove_endpoint, resume_endpoint
 from apps.integrations.services.sending import attempt_delivery
 from tests.integrations.receiver import HOUR, MINUTE, NOW, STATE, attempt, look, work
@@ -65,20 +67,54 @@ def fail(integration, times, *, begin=NOW + MINUTE, every=HOUR):
             attempt_delivery(integration.account.pk, integration.endpoint.pk, delivery_id=delivery, at=at)
 
 
-def test_twenty_failures_over_more_than_a_day_pause_the_endpoint_with_notice(integration):
+def test_twenty_failures_over_more_than_three_days_pause_the_endpoint_with_notice(integration):
     fail(integration, 20, every=timedelta(hours=1))
-    assert integration.read().state == "active"  # many, but within a day
+    assert integration.read().state == "active"  # many, but each event is tried for three days
     assert integration.read().consecutive_failures == 20
 
-    fail(integration, 1, begin=NOW + 25 * HOUR)
+    fail(integration, 1, begin=NOW + 73 * HOUR)
 
     endpoint = integration.read()
-    assert (endpoint.state, endpoint.state_reason, endpoint.state_since) == ("paused", "failing", NOW + 25 * HOUR)
+    assert (endpoint.state, endpoint.state_reason, endpoint.state_since) == ("paused", "failing", NOW + 73 * HOUR)
     assert set(integration.deliveries("state")) == {"cancelled"}
     with account_scope(integration.account):
         (event,) = Event.objects.filter(type="webhook_endpoint.paused")
     assert (event.subject_type, event.subject_id) == ("integrations.webhookendpoint", endpoint.pk)
     assert (event.changes, event.source) == ({"state": ["active", "paused"], "state_reason": ["", "failing"]}, "")
+
+
+def test_what_an_endpoint_missed_by_being_stopped_is_known_until_it_was_sent_again(integration):
+    integration.receiver.status = 500
+    with time_machine.travel(NOW + MINUTE, tick=False):
+        waited = integration.happens()
+        attempt(integration, at=NOW + MINUTE)
+    with time_machine.travel(NOW + HOUR, tick=False), account_scope(integration.account), transaction.atomic():
+        pause_endpoint(integration.endpoint)
+    with time_machine.travel(NOW + 2 * HOUR, tick=False):
+        missed = integration.happens()
+        with account_scope(integration.account), transaction.atomic():
+            endpoint = resume_endpoint(integration.endpoint)
+    assert endpoint.missed_since == waited.created_at
+
+    with time_machine.travel(NOW + 3 * HOUR, tick=False), account_scope(integration.account), transaction.atomic():
+        assert replay_events(integration.endpoint, event_types=["test.sold"]) == 0  # a part of it is not all
+        assert integration.read().missed_since == waited.created_at
+        assert replay_events(integration.endpoint) == 2
+    assert integration.deliveries("event_id", state="pending") == [waited.pk, missed.pk]
+    assert integration.read().missed_since is None
+    with account_scope(integration.account), pytest.raises(Invalid), transaction.atomic():
+        replay_events(integration.endpoint)
+
+
+def test_a_mistake_of_ours_counts_as_an_attempt(integration, monkeypatch):
+    def broken(*args, **kwargs):
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr(sending, "fetch", broken)
+    integration.happens()
+
+    assert attempt(integration) is False
+    assert integration.deliveries("state", "attempts", "last_error") == [("pending", 1, "internal")]
 
 
 def test_a_day_of_few_failures_does_not_pause(integration):

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from apps.bookings.models import Booking
 from apps.bookings.services.endings import cancel_booking
 from apps.bookings.services.scheduling import confirm_booking, hold_booking, release_hold, reschedule_booking, schedule_booking
+from apps.bookings.services.transfers import transfer_sessions
 from apps.core.errors import Invalid, NotFound
 from apps.core.events import acting
 from apps.core.models import Event
@@ -22,6 +23,7 @@ from factories.catalog import PractitionerFactory
 from factories.clients import ClientFactory
 from factories.users import UserFactory
 from tests.bookings.life import TUESDAY_TEN, book, bring, do, second_practitioner
+from tests.bookings.owned import own
 from tests.portal import become
 from tests.studio import MONDAY_TEN, NOW
 
@@ -44,7 +46,7 @@ def shown(owner, at=NOW, **options):
 
 
 def uid(booking):
-    return f"booking-{booking.pk}@clientele.example"
+    return f"booking-{booking.pk}@{booking.account_id}.clientele.example"
 
 
 def answers(token, account):
@@ -162,6 +164,18 @@ def test_a_session_that_went_back_to_its_package_is_cancelled_for_thirty_days_to
     # Booked again it is the same event at another time.
     do(studio, schedule_booking, returned, practitioner=studio.practitioner, start_time=TUESDAY_TEN)
     assert shown(studio.practitioner) == [(uid(booking), "CONFIRMED", TUESDAY_TEN)]
+
+
+def test_a_returned_session_that_was_given_away_shows_its_lost_time_to_whose_it_was(studio):
+    friend = studio.other_client()
+    order = own(studio, transferable=True)
+    with account_scope(studio.account):
+        first = order.bookings.get(position=1)
+    booking = do(studio, cancel_booking, book(studio, first))
+    do(studio, transfer_sessions, order, to_client=friend, sessions=[booking.pk])
+
+    assert shown(friend) == []
+    assert shown(studio.client) == shown(studio.practitioner) == [(uid(booking), "CANCELLED", MONDAY_TEN)]
 
 
 def test_a_hold_that_was_given_back_was_never_shown(studio):

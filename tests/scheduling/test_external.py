@@ -13,7 +13,7 @@ from apps.core.models import Event
 from apps.core.tenancy import account_scope, platform_scope
 from apps.scheduling import services
 from apps.scheduling.errors import FetchedJustNow, TooManyCalendars
-from apps.scheduling.models import ExternalBusy, ExternalCalendar
+from apps.scheduling.models import ExternalBusy, ExternalCalendar, calendar_is_stale
 from apps.scheduling.services import add_calendar, ask_again, change_calendar, due_calendars, fetch_calendar, remove_calendar
 from apps.scheduling.tasks import read_due
 from factories.catalog import PractitionerFactory
@@ -226,7 +226,9 @@ def test_busy_times_older_than_a_day_are_stale_and_still_there(kept, there):
     late = AT + timedelta(hours=24, seconds=1)
     read(kept, late)
 
-    assert (row(kept).is_stale(AT + timedelta(hours=24)), row(kept).is_stale(late), spans(kept)) == (False, True, [FIRST])
+    found = row(kept)
+    stale = [calendar_is_stale(True, found.last_success_at, found.created_at, at) for at in (AT + timedelta(hours=24), late)]
+    assert (stale, spans(kept)) == ([False, True], [FIRST])
 
 
 @pytest.mark.parametrize(
@@ -291,6 +293,18 @@ def test_switching_it_off_frees_the_time_and_on_reads_it_again(kept, there):
 
     assert (read(kept, AT + 20 * MINUTE), spans(kept)) == ("read", [FIRST])
     assert not broken("I18.calendars", "I48")
+
+
+def test_the_same_address_again_and_switching_off_and_on_ask_no_sooner(kept, there):
+    read(kept)
+    do(kept, change_calendar, url=there.url, at=AT + MINUTE)
+    do(kept, change_calendar, is_active=False, at=AT + MINUTE)
+    do(kept, change_calendar, is_active=True, at=AT + 2 * MINUTE)
+
+    assert row(kept).next_fetch_at == AT + 10 * MINUTE
+    with account_scope(kept.account_id):
+        changes = list(Event.objects.filter(type="external_calendar.changed").order_by("pk").values_list("changes", flat=True))
+    assert changes == [{"is_active": [True, False]}, {"is_active": [False, True]}]
 
 
 def test_a_calendar_that_was_switched_off_while_it_was_read_stays_empty(kept, there, monkeypatch):

@@ -36,7 +36,7 @@ VTIMEZONE = "\r\n".join(
 
 def spans(*parts, zone="Europe/Berlin", head=""):
     """The busy spans as "03-29 08:00 - 09:00" in UTC, with the date of the end where it is another."""
-    wanted = Wanted(ZoneInfo(zone), SINCE, UNTIL, "clientele.example")
+    wanted = Wanted(ZoneInfo(zone), SINCE, UNTIL, "7.clientele.example")
     return [_text(*span) for span in read_busy(calendar(*parts, head=head), wanted).spans]
 
 
@@ -145,12 +145,23 @@ def test_what_takes_no_time_does_not_block(lines):
 
 
 def test_our_own_sessions_that_come_back_do_not_block():
-    ours, theirs = (
-        busy("20260402T100000Z", "20260402T110000Z", "booking-186@clientele.example"),
+    ours, theirs, next_door = (
+        busy("20260402T100000Z", "20260402T110000Z", "booking-186@7.clientele.example"),
         busy("20260403T100000Z", "20260403T110000Z"),
+        busy("20260404T100000Z", "20260404T110000Z", "booking-187@17.clientele.example"),
     )
 
-    assert spans(ours, theirs) == ["04-03 10:00 - 11:00"]
+    assert spans(ours, theirs, next_door) == ["04-03 10:00 - 11:00", "04-04 10:00 - 11:00"]
+
+
+@pytest.mark.parametrize("zone", ["W. Europe Standard Time", "Nowhere/Bad", ""])
+def test_a_calendar_in_a_zone_that_nobody_knows_blocks_all_the_same(zone):
+    reading = read_busy(
+        calendar(f"X-WR-TIMEZONE:{zone}\r\n", busy("20260403T100000Z", "20260403T110000Z")),
+        Wanted(BERLIN, SINCE, UNTIL, "7.clientele.example"),
+    )
+
+    assert (len(reading.spans), reading.skipped) == (1, 0)
 
 
 def test_events_that_nobody_understands_are_counted_and_the_others_block():
@@ -160,7 +171,7 @@ def test_events_that_nobody_understands_are_counted_and_the_others_block():
         event("DTSTART:20260402T100000Z", "DURATION:P99999999W", uid="c"),
         event("DTSTART:20260402T100000Z", "DURATION:PT1H", "RRULE:FREQ=SOMETIMES", uid="d"),
     ]
-    reading = read_busy(calendar(*bad, busy("20260403T100000Z", "20260403T110000Z")), Wanted(BERLIN, SINCE, UNTIL, "clientele.example"))
+    reading = read_busy(calendar(*bad, busy("20260403T100000Z", "20260403T110000Z")), Wanted(BERLIN, SINCE, UNTIL, "7.clientele.example"))
 
     assert ([_text(*span) for span in reading.spans], reading.skipped) == (["04-03 10:00 - 11:00"], 4)
 
@@ -169,7 +180,7 @@ def test_events_that_nobody_understands_are_counted_and_the_others_block():
 
 
 def apart(body):
-    return read_apart(body, zone=BERLIN, since=SINCE, until=UNTIL)
+    return read_apart(body, account_id=7, zone=BERLIN, since=SINCE, until=UNTIL)
 
 
 def test_the_process_says_what_the_function_says():

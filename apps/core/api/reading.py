@@ -288,6 +288,10 @@ class InputSerializer(serializers.Serializer):
         return super().to_internal_value(data)
 
 
+class NothingToSay(InputSerializer):
+    """Nothing to send."""
+
+
 def refuse_unknown(serializer: serializers.Serializer, data: Any) -> None:
     """Raise ``unknown_field`` for keys that are not fields or may not be written (mass assignment, typing errors)."""
     if isinstance(data, dict):

@@ -6,7 +6,7 @@ from django.urls import reverse
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from apps.core.api.reading import InputSerializer, ResourceSerializer
+from apps.core.api.reading import ResourceSerializer
 from apps.integrations.models import CalendarFeed
 
 ONCE = "The secret address of the calendar. It is shown in this answer only; whoever knows it can read the calendar."
@@ -32,10 +32,6 @@ class MadeFeedSerializer(FeedSerializer):
 
 
 DETAIL_HELP = "`full` names service and people; `busy` only says when."
-
-
-class NothingToSay(InputSerializer):
-    """No fields."""
 
 
 def with_address(shown: dict[str, Any], slug: str, token: str, request: Request) -> dict[str, Any]:

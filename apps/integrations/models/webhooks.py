@@ -36,10 +36,13 @@ class WebhookEndpoint(TenantModel):
     state = models.CharField(max_length=8, choices=State.choices, default=State.ACTIVE)
     state_reason = models.CharField(max_length=64, blank=True, help_text="Why it is not active: a short code.")
     state_since = models.DateTimeField(null=True, blank=True, help_text="Since when it is not active.")
+    missed_since = models.DateTimeField(
+        null=True, blank=True, help_text="Since when it has missed events, by being stopped; empty once they were sent again."
+    )
     failing_since = models.DateTimeField(null=True, blank=True, help_text="The first failure since the last success.")
     consecutive_failures = models.PositiveIntegerField(default=0)
 
-    history = history(excluded_fields=["secrets", "failing_since", "consecutive_failures"])
+    history = history(excluded_fields=["secrets", "missed_since", "failing_since", "consecutive_failures"])
 
     class Meta:
         constraints: ClassVar = [
@@ -112,6 +115,7 @@ class WebhookDelivery(TenantModel):
                 name="integrations_webhookdelivery_due",
                 condition=Q(next_attempt_at__isnull=False),
             ),
+            BTreeIndex(fields=["account"], name="integrations_webhookdelivery_now", condition=Q(state="sending")),  # an account's lanes
             BrinIndex(fields=["created_at"], name="integrations_webhookdelivery_at", autosummarize=True),  # what is old enough to go
         ]
 

@@ -88,26 +88,31 @@ def replay_delivery(delivery: WebhookDelivery, *, at: datetime | None = None) ->
 def replay_events(
     endpoint: WebhookEndpoint,
     *,
-    since: datetime,
+    since: datetime | None = None,
     until: datetime | None = None,
     event_types: Iterable[str] = (),
     undelivered_only: bool = True,
     at: datetime | None = None,
 ) -> int:
-    """Send the events of a time (``until`` is outside it; default: now) to an endpoint again; returns how many.
+    """Send the events of a time (``until`` is outside it; default: now) to an endpoint again; returns how many. Without ``since``: what
+    it has missed since it was stopped.
 
     Of what the endpoint is told, or of ``event_types`` among it. What is on its way is left alone, and so is what was accepted
     once, unless ``undelivered_only`` is off. Raises Invalid, EndpointNotActive.
     """
     at = at or timezone.now()
-    until = until or at
+    found, until = _active(endpoint), until or at
+    since = since or found.missed_since
+    if since is None:
+        raise Invalid(fields={"from": ["This endpoint has missed nothing by being stopped. Say from when on."]})
     if not since < until:
         raise Invalid(fields={"to": ["The end must lie after the beginning."]})
     if since < at - timedelta(days=REPLAY_DAYS):
         raise Invalid(fields={"from": [f"Events of the last {REPLAY_DAYS} days can be sent again; older ones are in the log."]})
-    found = _active(endpoint)
     wanted = _narrowed(found, event_types)
-    events = list(Event.objects.filter(created_at__gte=since, created_at__lt=until, type__in=wanted).order_by("pk")[: MOST_REPLAYED + 1])
+    events = list(
+        Event.objects.filter(created_at__gte=since, created_at__lt=until, type__in=wanted).order_by("created_at", "pk")[: MOST_REPLAYED + 1]
+    )
     if len(events) > MOST_REPLAYED:
         raise Invalid(fields={"from": [f"That is more than {MOST_REPLAYED} events. Send a shorter time."]})
     last = _known_deliveries(found, [event.pk for event in events])
@@ -117,6 +122,8 @@ def replay_events(
         if not waiting and not (accepted and undelivered_only):
             made.append(_delivery(found, event, body_of(event), at=at, number=number + 1))
     WebhookDelivery.objects.bulk_create(made, batch_size=BATCH, ignore_conflicts=True)
+    if found.missed_since is not None and since <= found.missed_since and until >= at and not event_types:
+        WebhookEndpoint.objects.filter(pk=found.pk).update(missed_since=None)
     if made:
         emit("webhook_endpoint.replayed", found, changes={"deliveries": [0, len(made)]})
         _send([found.pk], found.account_id)

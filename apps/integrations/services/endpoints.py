@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Min
 from django.utils import timezone
 
 from apps.accounts.models import Account
 from apps.core.db import joined
-from apps.core.errors import Invalid, InvalidTransition
+from apps.core.errors import Invalid, InvalidTransition, NotFound
 from apps.core.events import emit, event_types
+from apps.core.models import Event
 from apps.core.outbound import OutboundRefused, checked_url
 from apps.core.tenancy import current_account_id
 from apps.core.vault import VaultClosed, lock_away, take_out
@@ -104,7 +106,7 @@ def pause_endpoint(endpoint: WebhookEndpoint, *, at: datetime | None = None) -> 
 
 @joined
 def resume_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpoint:
-    """Send there again what happens from now on; what it missed is for a replay. Raises InvalidTransition."""
+    """Send there again what happens from now on; what it missed (since ``missed_since``) is for a replay. Raises InvalidTransition."""
     found = locked_endpoint(endpoint.pk)
     if found.state == State.ACTIVE:
         raise InvalidTransition("This endpoint is active.", allowed_actions=["pause"])
@@ -130,6 +132,9 @@ def stop_endpoint(endpoint: WebhookEndpoint, *, state: State, reason: str, at: d
     endpoint.state, endpoint.state_reason, endpoint.state_since = state, reason, at
     endpoint.save(update_fields=["state", "state_reason", "state_since", "updated_at"])
     waiting = WebhookDelivery.objects.filter(endpoint_id=endpoint.pk, state=WebhookDelivery.State.PENDING)
+    first = Event.objects.filter(pk=waiting.aggregate(first=Min("event_id"))["first"]).values_list("created_at", flat=True).first()
+    missed = min(one for one in (endpoint.missed_since, first, at) if one is not None)
+    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(missed_since=missed)
     waiting.update(state=WebhookDelivery.State.CANCELLED, next_attempt_at=None, updated_at=at)
     emit("webhook_endpoint.disabled" if state == State.DISABLED else "webhook_endpoint.paused", endpoint, changes=changes)
 
@@ -142,8 +147,11 @@ def signing_secrets(endpoint: WebhookEndpoint, *, at: datetime) -> list[str]:
 
 
 def locked_endpoint(endpoint_id: int) -> WebhookEndpoint:
-    """The row, locked: whoever changes an endpoint and its deliveries locks the endpoint first."""
-    return WebhookEndpoint.objects.select_for_update(no_key=True).get(pk=endpoint_id)
+    """The row, locked: whoever changes an endpoint and its deliveries locks the endpoint first. Raises NotFound."""
+    found = WebhookEndpoint.objects.select_for_update(no_key=True).filter(pk=endpoint_id).first()
+    if found is None:  # removed in the meantime
+        raise NotFound
+    return found
 
 
 def _new_secret() -> str:

@@ -37,10 +37,10 @@ PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 300, 60
 GIVE_UP_AFTER = timedelta(hours=72)
 JITTER = (0.9, 1.05)
 LANES = 4
-"""Calls to one endpoint at the same time, so that a slow one leaves workers to the others."""
+"""Calls of one account at the same time, so that slow receivers leave workers to the others."""
 FAILING = 5
 """After so many failures in a row an endpoint is tried once a minute, until it accepts something."""
-PAUSE_FAILURES, PAUSE_AFTER = 20, timedelta(hours=24)
+PAUSE_FAILURES, PAUSE_AFTER = 20, GIVE_UP_AFTER
 DRAIN_SECONDS = 5.0
 KEPT_FOR = timedelta(days=30)
 FORGET_AT_ONCE = 5_000
@@ -138,7 +138,7 @@ def _claim(account_id: int, endpoint_id: int, delivery_id: int | None, at: datet
             due = due.filter(pk=delivery_id)
         elif endpoint.consecutive_failures >= FAILING:
             return None
-        if WebhookDelivery.objects.filter(endpoint_id=endpoint_id, state=State.SENDING, next_attempt_at__gt=at).count() >= LANES:
+        if WebhookDelivery.objects.filter(state=State.SENDING, next_attempt_at__gt=at).count() >= LANES:
             return None
         delivery = due.select_for_update(skip_locked=True, no_key=True).order_by("next_attempt_at", "pk").first()
         if delivery is None:
@@ -185,6 +185,9 @@ def _call(attempt: Attempt, at: datetime) -> Outcome:
         error, is_final = refusal.code, True
     except OutboundFailed as failure:
         error = failure.code
+    except Exception:  # a mistake of ours, or of this machine: it counts as an attempt, so that it does not go round for ever
+        logger.exception("webhook delivery %s could not be sent", attempt.delivery_id)
+        error = "internal"
     return Outcome(status, error, int((time.monotonic() - began) * 1000), is_final or status == 410)
 
 

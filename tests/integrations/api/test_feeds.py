@@ -54,7 +54,7 @@ def test_a_calendar_program_reads_a_feed(owner, studio):
     assert response["Cache-Control"] == "private"
     assert response["X-Content-Type-Options"] == "nosniff"
     (event,) = icalendar.Calendar.from_ical(response.content).events
-    assert (str(event["UID"]), event.start) == (f"booking-{booking.pk}@clientele.example", MONDAY_TEN)
+    assert (str(event["UID"]), event.start) == (f"booking-{booking.pk}@{booking.account_id}.clientele.example", MONDAY_TEN)
 
 
 def test_who_has_it_already_gets_304_until_it_changes(owner, studio):
@@ -266,7 +266,7 @@ def test_clients_make_read_rotate_and_revoke_their_own(studio):
     made = client.post(OWN, {"label": "Phone"})
     assert (made.status_code, made.json()["account"], made.json()["account_name"]) == (201, "berlin", "Berlin Studio")
     assert [str(e["UID"]) for e in icalendar.Calendar.from_ical(read(path_of(made)).content).events] == [
-        f"booking-{booking.pk}@clientele.example"
+        f"booking-{booking.pk}@{booking.account_id}.clientele.example"
     ]
     address = f"{OWN}{made.json()['id']}/"
     rotated = client.post(f"{address}rotate/")

@@ -38,6 +38,7 @@ def test_a_new_endpoint_answers_with_its_secret_and_nothing_else_ever_does(owner
         "state": "active",
         "state_reason": "",
         "state_since": None,
+        "missed_since": None,
         "failing_since": None,
         "consecutive_failures": 0,
         "previous_secret_until": None,

@@ -11,8 +11,8 @@ from rest_framework.response import Response
 
 from apps.clients.api.doors import ClientDoor, ClientFilterSet
 from apps.core.api.doors import ListMixin, RetrieveMixin
-from apps.core.api.reading import InputSerializer, ResourceSerializer
-from apps.integrations.api.feeds import DETAIL_HELP, ONCE, NothingToSay, with_address
+from apps.core.api.reading import InputSerializer, NothingToSay, ResourceSerializer
+from apps.integrations.api.feeds import DETAIL_HELP, ONCE, with_address
 from apps.integrations.models import CalendarFeed
 from apps.integrations.services.feeds import make_feed, revoke_feed, rotate_feed
 

@@ -17,9 +17,9 @@ from apps.catalog.models import Practitioner
 from apps.clients.models import Client
 from apps.core.api.doors import ListMixin, RetrieveMixin
 from apps.core.api.listing import FilterSet, ScopedChoiceFilter
-from apps.core.api.reading import InputSerializer, ScopedRelatedField
+from apps.core.api.reading import InputSerializer, NothingToSay, ScopedRelatedField
 from apps.core.errors import NotAllowed
-from apps.integrations.api.feeds import DETAIL_HELP, FeedSerializer, MadeFeedSerializer, NothingToSay, with_address
+from apps.integrations.api.feeds import DETAIL_HELP, FeedSerializer, MadeFeedSerializer, with_address
 from apps.integrations.models import CalendarFeed
 from apps.integrations.services.feeds import make_feed, revoke_feed, rotate_feed
 

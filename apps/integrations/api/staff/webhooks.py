@@ -14,7 +14,7 @@ from apps.accounts.api.doors import StaffViewSet
 from apps.core.api.doors import ListMixin, RetrieveMixin, valid_pk
 from apps.core.api.fields import InstantField, OneLineField, StrictIntegerField
 from apps.core.api.listing import FilterSet, ScopedChoiceFilter
-from apps.core.api.reading import Computed, InputSerializer, ResourceSerializer, represent
+from apps.core.api.reading import Computed, InputSerializer, NothingToSay, ResourceSerializer, represent
 from apps.core.events import event_type
 from apps.integrations.models import WebhookDelivery, WebhookEndpoint
 from apps.integrations.services.deliveries import REPLAY_DAYS, ping_endpoint, replay_delivery, replay_events
@@ -31,15 +31,12 @@ from apps.integrations.services.endpoints import (
 TYPES_HELP = "Types of docs/events.md, for example `booking.confirmed`; empty: everything that may leave."
 
 
-class NothingToSay(InputSerializer):
-    """Nothing to send."""
-
-
 class WebhookEndpointSerializer(ResourceSerializer):
     """An address of yours that is told what happens. Its signing secret is shown only when it is made.
 
     `paused`: by staff (`by_hand`), because it failed for too long (`failing`), or because we do not call its address (the other codes);
-    `disabled`: it answered 410. What happens while it is not active is not sent by itself: resume it, then replay from ``state_since``.
+    `disabled`: it answered 410. What happens while it is not active is not sent by itself: resume it, then `replay/`,
+    which without `from` sends what it has missed since ``missed_since``.
     """
 
     class Meta:
@@ -52,6 +49,7 @@ class WebhookEndpointSerializer(ResourceSerializer):
             "state",
             "state_reason",
             "state_since",
+            "missed_since",
             "failing_since",
             "consecutive_failures",
             "previous_secret_until",
@@ -110,7 +108,10 @@ class ReplayInput(InputSerializer):
     undelivered_only = serializers.BooleanField(default=True, help_text="Off: also what the endpoint has accepted once.")
 
     def get_fields(self) -> dict[str, Any]:
-        since = InstantField(help_text=f"From this instant on, at most {REPLAY_DAYS} days ago.")
+        since = InstantField(
+            required=False,
+            help_text=f"From this instant on, at most {REPLAY_DAYS} days ago; default: `missed_since`.",
+        )
         return {"from": since, **super().get_fields()}
 
 
@@ -263,13 +264,13 @@ class WebhookEndpointViewSet(ListMixin, RetrieveMixin, StaffViewSet):
     @extend_schema(request=ReplayInput, responses=ReplayedSerializer)
     @action(detail=True, methods=["post"])
     def replay(self, request: Request, pk: str) -> Response:
-        """Send the events of a time again, for example of an outage. They keep their ids, so that a receiver drops what it has seen.
+        """Send the events of a time again; without one, what it missed while it was stopped. They keep their ids: a receiver drops what it knows.
 
         What is on its way is left alone. 400 for more events than fit into one call; 409 `endpoint_not_active`.
         """
         endpoint = self.get_object()
         data = self.validated(ReplayInput, request)
-        return Response({"deliveries": replay_events(endpoint, since=data.pop("from"), until=data.pop("to", None), **data)})
+        return Response({"deliveries": replay_events(endpoint, since=data.pop("from", None), until=data.pop("to", None), **data)})
 
     @extend_schema(responses=EventTypeSerializer(many=True))
     @action(detail=False, methods=["get"], url_path="event-types")

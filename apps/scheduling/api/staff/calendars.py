@@ -15,7 +15,7 @@ from apps.accounts.models import Role
 from apps.catalog.models import Practitioner
 from apps.core.api.doors import ListMixin, RetrieveMixin
 from apps.core.api.listing import FilterSet, ScopedChoiceFilter
-from apps.core.api.reading import Computed, InputSerializer, ResourceSerializer, ScopedRelatedField
+from apps.core.api.reading import Computed, InputSerializer, NothingToSay, ResourceSerializer, ScopedRelatedField
 from apps.core.errors import NotAllowed
 from apps.core.outbound import MAX_URL
 from apps.scheduling.models import ExternalCalendar, calendar_is_stale
@@ -84,10 +84,6 @@ class ExternalCalendarChange(InputSerializer):
     is_active = serializers.BooleanField(required=False)
 
 
-class NothingToSay(InputSerializer):
-    """No fields."""
-
-
 class ExternalCalendarFilter(FilterSet):
     practitioner = ScopedChoiceFilter(model=Practitioner)
 
@@ -103,7 +99,7 @@ class ExternalCalendarViewSet(ListMixin, RetrieveMixin, StaffViewSet):
 
     @extend_schema(request=ExternalCalendarInput, responses={201: ExternalCalendarSerializer})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Let a calendar block a practitioner's time. It is read within moments: see `last_success_at` and `error`.
+        """Let a calendar block a practitioner's time. It is read within moments: see `last_success_at` and `last_error`.
 
         400 for an address that is not on the public internet, 409 `too_many_calendars` beyond ten.
         """
