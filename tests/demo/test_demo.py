@@ -92,7 +92,7 @@ def test_every_business_reminds_its_clients_a_day_and_two_hours_before(demo: Dem
     for account in demo.credentials["accounts"]:
         rules = demo.get("/api/reminder-rules/", account["tokens"]["owner"])["results"]
         assert [(rule["minutes_before"], rule["channels"]) for rule in rules] == [(1440, ["email"]), (120, ["email", "in_app"])]
-        assert eventually(lambda account=account: demo.get("/api/reminders/?state=planned", account["tokens"]["owner"])["results"], 60)
+        assert eventually(lambda account=account: demo.get("/api/reminders/?state=planned", account["tokens"]["owner"])["results"], 300)
 
 
 def test_the_first_sale_example_keeps_its_promises(demo: Demo):
