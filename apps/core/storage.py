@@ -140,7 +140,7 @@ def remove_later(keys: Sequence[str]) -> None:
 
 
 @jobs.periodic(cron="37 3 * * *")
-@jobs.task(name="core.sweep_files", queue="documents", queueing_lock="core.sweep_files")
+@jobs.task(name="core.sweep_files", aliases=["bookings.sweep_documents"], queue="documents", queueing_lock="core.sweep_files")
 def sweep_files(timestamp: int) -> int:
     """Delete files without a row (their process was killed before it committed), once they are a day old; returns how many."""
     swept = 0

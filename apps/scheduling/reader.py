@@ -23,7 +23,8 @@ def uid_domain(account_id: int) -> str:
 def read_apart(
     body: bytes, *, account_id: int, zone: ZoneInfo, since: datetime, until: datetime
 ) -> tuple[list[tuple[datetime, datetime]], int]:
-    """When a calendar that was given to an account is busy between two instants (UTC, sorted, apart), and how many of its events nobody could understand.
+    """When a calendar that was given to an account is busy between two instants (UTC, sorted, apart), and how many of its events nobody
+    could understand.
 
     Whatever the body does, this ends within 20 seconds. Raises Unusable.
     """

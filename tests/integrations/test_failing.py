@@ -10,7 +10,7 @@ from apps.core.errors import Invalid
 from apps.core.models import Event
 from apps.core.tenancy import account_scope
 from apps.integrations import tasks
-from apps.integrations.models import WebhookDelivery
+from apps.integrations.models import WebhookDelivery, WebhookEndpoint
 from apps.integrations.services import sending
 from apps.integrations.services.deliveries import replay_events, tell_endpoints
 from apps.integrations.services.endpoints import change_endpoint, pause_endpoint, remove_endpoint, resume_endpoint
@@ -104,6 +104,41 @@ def test_what_an_endpoint_missed_by_being_stopped_is_known_until_it_was_sent_aga
     assert integration.read().missed_since is None
     with account_scope(integration.account), pytest.raises(Invalid), transaction.atomic():
         replay_events(integration.endpoint)
+
+
+def test_what_was_given_up_and_what_is_on_its_way_was_missed_too(integration):
+    with time_machine.travel(NOW + MINUTE, tick=False):
+        given_up = integration.happens()
+    with time_machine.travel(NOW + 2 * MINUTE, tick=False):
+        on_its_way = integration.happens()
+    with account_scope(integration.account):
+        WebhookEndpoint.objects.update(failing_since=NOW, consecutive_failures=3)
+        of_event = WebhookDelivery.objects.filter(event_id=given_up.pk)
+        of_event.update(state="failed", next_attempt_at=None, last_attempt_at=NOW + HOUR)
+        WebhookDelivery.objects.filter(event_id=on_its_way.pk).update(state="sending", next_attempt_at=NOW + 2 * HOUR)
+    with time_machine.travel(NOW + HOUR, tick=False), account_scope(integration.account), transaction.atomic():
+        pause_endpoint(integration.endpoint)
+    assert integration.read().missed_since == given_up.created_at
+
+    with account_scope(integration.account):  # the control: of a sound endpoint only what is on its way
+        sound = {"state": "active", "state_reason": "", "state_since": None, "failing_since": None, "consecutive_failures": 0}
+        WebhookEndpoint.objects.update(missed_since=None, **sound)
+    with time_machine.travel(NOW + HOUR, tick=False), account_scope(integration.account), transaction.atomic():
+        pause_endpoint(integration.endpoint)
+    assert integration.read().missed_since == on_its_way.created_at
+
+
+def test_more_than_thirty_days_after_it_was_stopped_the_last_thirty_are_sent_again(integration):
+    with time_machine.travel(NOW + MINUTE, tick=False), account_scope(integration.account), transaction.atomic():
+        pause_endpoint(integration.endpoint)
+    late = NOW + timedelta(days=40)
+    with time_machine.travel(late - HOUR, tick=False):
+        missed = integration.happens()
+    with time_machine.travel(late, tick=False), account_scope(integration.account), transaction.atomic():
+        resume_endpoint(integration.endpoint)
+        assert replay_events(integration.endpoint) == 1
+    assert integration.deliveries("event_id", state="pending") == [missed.pk]
+    assert integration.read().missed_since is None
 
 
 def test_a_mistake_of_ours_counts_as_an_attempt(integration, monkeypatch):

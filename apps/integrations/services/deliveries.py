@@ -102,12 +102,14 @@ def replay_events(
     """
     at = at or timezone.now()
     found, until = _active(endpoint), until or at
-    since = since or found.missed_since
+    oldest = at - timedelta(days=REPLAY_DAYS)
+    missed_since = max(found.missed_since, oldest) if found.missed_since is not None else None
+    since = since or missed_since
     if since is None:
         raise Invalid(fields={"from": ["This endpoint has missed nothing by being stopped. Say from when on."]})
     if not since < until:
         raise Invalid(fields={"to": ["The end must lie after the beginning."]})
-    if since < at - timedelta(days=REPLAY_DAYS):
+    if since < oldest:
         raise Invalid(fields={"from": [f"Events of the last {REPLAY_DAYS} days can be sent again; older ones are in the log."]})
     wanted = _narrowed(found, event_types)
     events = list(
@@ -122,7 +124,7 @@ def replay_events(
         if not waiting and not (accepted and undelivered_only):
             made.append(_delivery(found, event, body_of(event), at=at, number=number + 1))
     WebhookDelivery.objects.bulk_create(made, batch_size=BATCH, ignore_conflicts=True)
-    if found.missed_since is not None and since <= found.missed_since and until >= at and not event_types:
+    if missed_since is not None and since <= missed_since and until >= at and not event_types:
         WebhookEndpoint.objects.filter(pk=found.pk).update(missed_since=None)
     if made:
         emit("webhook_endpoint.replayed", found, changes={"deliveries": [0, len(made)]})

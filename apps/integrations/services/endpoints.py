@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Min
+from django.db.models import Min, Q
 from django.utils import timezone
 
 from apps.accounts.models import Account
@@ -131,12 +131,22 @@ def stop_endpoint(endpoint: WebhookEndpoint, *, state: State, reason: str, at: d
     changes = {"state": [endpoint.state, state.value], "state_reason": [endpoint.state_reason, reason]}
     endpoint.state, endpoint.state_reason, endpoint.state_since = state, reason, at
     endpoint.save(update_fields=["state", "state_reason", "state_since", "updated_at"])
+    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(missed_since=_missed_since(endpoint, at))
     waiting = WebhookDelivery.objects.filter(endpoint_id=endpoint.pk, state=WebhookDelivery.State.PENDING)
-    first = Event.objects.filter(pk=waiting.aggregate(first=Min("event_id"))["first"]).values_list("created_at", flat=True).first()
-    missed = min(one for one in (endpoint.missed_since, first, at) if one is not None)
-    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(missed_since=missed)
     waiting.update(state=WebhookDelivery.State.CANCELLED, next_attempt_at=None, updated_at=at)
     emit("webhook_endpoint.disabled" if state == State.DISABLED else "webhook_endpoint.paused", endpoint, changes=changes)
+
+
+def _missed_since(endpoint: WebhookEndpoint, at: datetime) -> datetime:
+    """When the first event happened that an endpoint which is stopped now has not taken: it waits, is on its way, or was given up
+    since the endpoint fails."""
+    missed = Q(state__in=(WebhookDelivery.State.PENDING, WebhookDelivery.State.SENDING))
+    if endpoint.failing_since is not None:
+        missed |= Q(state=WebhookDelivery.State.FAILED, last_attempt_at__gte=endpoint.failing_since)
+    theirs = WebhookDelivery.objects.filter(missed, endpoint_id=endpoint.pk).exclude(event_type=TEST)
+    first = theirs.aggregate(first=Min("event_id"))["first"]
+    happened = Event.objects.filter(pk=first).values_list("created_at", flat=True).first()
+    return min(one for one in (endpoint.missed_since, happened, at) if one is not None)
 
 
 def signing_secrets(endpoint: WebhookEndpoint, *, at: datetime) -> list[str]:

@@ -264,7 +264,9 @@ class WebhookEndpointViewSet(ListMixin, RetrieveMixin, StaffViewSet):
     @extend_schema(request=ReplayInput, responses=ReplayedSerializer)
     @action(detail=True, methods=["post"])
     def replay(self, request: Request, pk: str) -> Response:
-        """Send the events of a time again; without one, what it missed while it was stopped. They keep their ids: a receiver drops what it knows.
+        """Send the events of a time again; without one, what it missed by being stopped.
+
+        They keep their ids: a receiver drops what it knows.
 
         What is on its way is left alone. 400 for more events than fit into one call; 409 `endpoint_not_active`.
         """
