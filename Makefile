@@ -4,7 +4,7 @@ PY := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve worker live test test-pg15 test-browser check messages format migrate shell bench bench-paying bench-notifications lock clean
+.PHONY: help demo serve worker live test test-pg15 test-browser check messages format migrate shell bench bench-paying bench-notifications bench-import bench-search lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' Makefile
@@ -91,6 +91,12 @@ bench-paying: .venv/.installed ## benchmarks/paying.py: card sales at a steady r
 
 bench-notifications: .venv/.installed ## benchmarks/notifications.py: notifications at 1,000,000 rows
 	@exec $(PY) benchmarks/notifications.py $(ARGS)
+
+bench-search: .venv/.installed ## benchmarks/search.py: finding a client among 1,000,000
+	@exec $(PY) benchmarks/search.py $(ARGS)
+
+bench-import: .venv/.installed ## benchmarks/client_import.py: 50,000 clients from one file
+	@exec $(PY) benchmarks/client_import.py $(ARGS)
 
 lock: ## requirements.lock from pyproject.toml
 	@command -v uv >/dev/null || { test -x .venv/lock/bin/uv || { $(PYTHON) -m venv .venv/lock && .venv/lock/bin/pip install -q uv; }; }

@@ -22,6 +22,7 @@ from apps.payments.models import (
     InvoiceLine,
     LedgerEntry,
     LedgerTransaction,
+    OrderReferral,
     Payment,
     PointsEntry,
     ProviderAccount,
@@ -40,6 +41,7 @@ from factories.clients import ClientFactory
 from factories.documents import sample_document
 from factories.orders import OrderFactory, OrderLineFactory
 from factories.payments import PaymentFactory
+from factories.users import CustomerFactory
 from factories.wallet import WalletFactory
 
 SAME_ACCOUNT = factory.SelfAttribute("..account")
@@ -188,6 +190,14 @@ class WalletTransactionFactory(TenantFactory):
 
     class Meta:
         model = WalletTransaction
+
+
+class OrderReferralFactory(TenantFactory):
+    order = factory.SubFactory(OrderFactory, account=SAME_ACCOUNT)
+    inviter = factory.SubFactory(CustomerFactory)
+
+    class Meta:
+        model = OrderReferral
 
 
 class ReferralRewardFactory(TenantFactory):

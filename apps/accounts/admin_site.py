@@ -27,8 +27,9 @@ from unfold.forms import AuthenticationForm
 from unfold.sites import UnfoldAdminSite
 from unfold.widgets import BASE_INPUT_CLASSES
 
-from apps.accounts.models import Account, Membership
+from apps.accounts.models import Account, Membership, Role
 from apps.accounts.policy import allows
+from apps.accounts.selectors import setting
 from apps.core.events import acting
 from apps.core.tenancy import account_scope, platform_scope, user_scope
 from apps.users.models import User
@@ -119,10 +120,15 @@ class ClienteleAdminSite(UnfoldAdminSite):
         return None
 
     def may(self, request: Any, resource: str | None, action: str) -> bool:
-        """Whether this person may use this action of this resource, by the role policy; None is for superusers."""
+        """Whether this person may use this action of this resource, by the role policy; None is for superusers.
+
+        The admin shows whole accounts: a practitioner who is to see only their own clients works in the app.
+        """
         if request.user.is_superuser:
             return True
         membership = getattr(request, "membership", None)
+        if membership is not None and membership.role == Role.PRACTITIONER and setting(membership.account, "practitioners_see_own_clients"):
+            return False
         return membership is not None and resource is not None and allows(membership.role, resource, action)
 
     # -- pages

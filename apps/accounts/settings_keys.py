@@ -26,6 +26,7 @@ KEYS: dict[str, Key] = {
             "What a client who pays by bank transfer is told: where to send the money.",
             max_length=2000,
         ),
+        Key("retention_years", 10, "How many full years documents of business are kept.", minimum=1, maximum=30),
         Key("order_number_prefix", "", "Put in front of every new order number.", max_length=8, pattern=r"[A-Za-z0-9/_-]*"),
         Key("hold_minutes", 15, "How long a hold keeps its time.", minimum=1, maximum=60),
         Key("late_move", "charge", "What a client who moves a session late meets.", choices=("charge", "refuse")),
@@ -85,7 +86,7 @@ KEYS: dict[str, Key] = {
         Key(
             "package_tax_rate",
             "",
-            "Tax rate in per cent for what has no service of its own: vouchers, fees.",
+            "Tax rate in per cent for what has no service of its own: vouchers, fees, sites.",
             max_length=6,
             pattern=r"([0-9]{1,2}(\.[0-9]{1,2})?|100)?",
         ),
@@ -140,6 +141,18 @@ KEYS: dict[str, Key] = {
         Key("invoice_seller", "", "Name, address and tax number as invoices print them, line by line.", max_length=1000),
         Key("invoice_footer", "", "What stands at the foot of every invoice.", max_length=1000),
         Key("language", "en", "Language of messages to people without a login, who cannot choose one.", choices=("en", "de", "es")),
+        Key("comments_open", True, "Whether readers may comment on posts; each post can be closed by itself, too."),
+        Key(
+            "comment_moderation",
+            "newcomers",
+            "Whose comments wait until staff have approved them: guests and customers without an approved one, everybody, or nobody.",
+            choices=("newcomers", "everybody", "nobody"),
+        ),
+        Key(
+            "practitioners_see_own_clients",
+            False,
+            "Whether practitioners see only the clients whose owner they are or with whom they have had sessions, and what is about these.",
+        ),
         Key("padding_inside_hours", False, "Whether the buffers of a session must lie inside the working hours, too."),
     )
 }

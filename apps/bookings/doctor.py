@@ -62,7 +62,7 @@ invariant(
         SELECT o.id, coalesce(sum(l.amount_cents) FILTER (WHERE l.kind IN ('item', 'discount')), 0) AS cents,
                coalesce(sum(l.tax_cents) FILTER (WHERE l.kind IN ('item', 'discount')), 0) AS tax
         FROM orders_order o LEFT JOIN orders_orderline l ON l.order_id = o.id
-        WHERE o.parent_id IS NULL AND o.order_type <> 'gift' GROUP BY o.id
+        WHERE o.parent_id IS NULL AND o.order_type NOT IN ('gift', 'site') GROUP BY o.id
     ) sold LEFT JOIN (
         SELECT coalesce(o.parent_id, o.id) AS id, sum(b.price_cents) AS cents, sum(b.tax_cents) AS tax
         FROM bookings_booking b JOIN orders_order o ON o.id = b.order_id WHERE NOT b.is_granted GROUP BY 1

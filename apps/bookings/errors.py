@@ -1,6 +1,9 @@
 """What can go wrong with time."""
 
 from apps.core.errors import DomainError
+from apps.core.errors import FileNotScanned as FileNotScanned
+from apps.core.errors import FileTooLarge as FileTooLarge
+from apps.core.errors import FileTypeRefused as FileTypeRefused
 
 
 class SlotTaken(DomainError):
@@ -129,30 +132,6 @@ class SeriesConflict(DomainError):
 
     code = "series_conflict"
     default_message = "Not every session of this series fits. Nothing was changed."
-
-
-class FileTypeRefused(DomainError):
-    """The file is of a kind that is not kept, or its name and its content do not agree; the message says what."""
-
-    code = "file_type_refused"
-    status = 400
-    default_message = "Send a PDF, PNG, JPEG, WebP, Word document (docx) or plain text."
-
-
-class FileTooLarge(DomainError):
-    """The file has more than 10 MiB (10,485,760 bytes)."""
-
-    code = "file_too_large"
-    status = 413
-    default_message = "A file may have at most 10 MB."
-
-
-class FileNotScanned(DomainError):
-    """The virus scanner gave no answer; nothing was kept, and the upload may be tried again."""
-
-    code = "file_not_scanned"
-    status = 503
-    default_message = "The file could not be scanned just now. Please try again."
 
 
 class AlreadyReviewed(DomainError):

@@ -6,7 +6,6 @@ neither metadata (the place a photo was taken) nor anything hidden behind the pi
 
 import io
 import re
-import threading
 import unicodedata
 import zipfile
 from collections.abc import Callable
@@ -16,20 +15,19 @@ from typing import Any
 from xml.parsers import expat
 
 import puremagic
-from django.conf import settings
-from django.utils.module_loading import import_string
-from PIL import Image, ImageOps
+from PIL import Image
 
-from apps.bookings.errors import FileNotScanned, FileTooLarge, FileTypeRefused
 from apps.bookings.models import MAX_DOCUMENT_BYTES
+from apps.core.errors import FileTooLarge, FileTypeRefused
+from apps.core.uploads import MAX_PIXELS, TOO_MANY_PIXELS, scan
+from apps.core.uploads import decoding as _decoding
+from apps.core.uploads import pixels_only as _pixels_only
 
 MAX_NAME = 200
 MAX_EXTENSION = 10
-MAX_PIXELS = 50_000_000
 MAX_UNZIPPED_BYTES = 50 * 1024 * 1024
 MAX_RATIO = 100
 MAX_ENTRIES = 2_000
-JPEG_QUALITY = 90
 
 # An inner extension that a system runs or a browser renders: "holiday.exe.png" is meant to be mistaken for something else.
 ACTIVE = frozenset(
@@ -71,9 +69,6 @@ MACROS = re.compile(r"vbaproject|vbadata|activex|oleobject", re.I)
 DOCX_TYPE = b"application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR" + b"-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"  # in two parts: this file is no virus
 
-# Pixels take up to 200 MB: one picture at a time in each process.
-_decoding = threading.Lock()
-
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -106,7 +101,7 @@ def checked(name: str, content: bytes) -> CheckedFile:
     if not content:
         raise FileTypeRefused("The file is empty.")
     kind = _kind_of(name)
-    _scan(name, content)
+    scan(content)
     if "application/zip" not in kind.magic and zipfile.is_zipfile(io.BytesIO(content)):
         raise FileTypeRefused("The file is an archive as well.")
     if kind.magic and not kind.magic & _magic_of(content):
@@ -164,16 +159,6 @@ def _magic_of(content: bytes) -> set[str]:
         return set()
 
 
-def _scan(name: str, content: bytes) -> None:
-    """Ask the scanner of the settings; one that cannot answer lets nothing in."""
-    try:
-        found = import_string(settings.DOCUMENT_SCANNER)(content)
-    except Exception as error:  # a scanner is somebody else's program: whatever it raises, the file was not scanned
-        raise FileNotScanned from error
-    if found:
-        raise FileTypeRefused("The file was refused by the virus scanner.")
-
-
 def find_test_virus(content: bytes) -> str:
     """The scanner unless another is set: finds the test file of EICAR, which every scanner must find. '' is clean."""
     return "EICAR-Test-File" if EICAR in content else ""
@@ -203,30 +188,15 @@ def _image(picture: str) -> Callable[[bytes], bytes]:
             Image.open(io.BytesIO(content), formats=[picture]).verify()
             image = Image.open(io.BytesIO(content), formats=[picture])
         except Image.DecompressionBombError as error:
-            raise FileTypeRefused(_TOO_MANY_PIXELS) from error
+            raise FileTypeRefused(TOO_MANY_PIXELS) from error
         if image.width * image.height > MAX_PIXELS:  # known from the header, before a pixel is decoded
-            raise FileTypeRefused(_TOO_MANY_PIXELS)
+            raise FileTypeRefused(TOO_MANY_PIXELS)
         if picture != "JPEG" and getattr(image, "n_frames", 1) > 1:  # a JPEG's further frames are previews
             raise FileTypeRefused("Animated images are not accepted.")
         with _decoding:
             return _pixels_only(image, picture)
 
     return parse
-
-
-_TOO_MANY_PIXELS = f"An image may have at most {MAX_PIXELS // 1_000_000} megapixels."
-
-
-def _pixels_only(image: Image.Image, picture: str) -> bytes:
-    """The picture again, upright, without anything that is not a pixel (EXIF, GPS, comments, profiles)."""
-    upright = ImageOps.exif_transpose(image)
-    has_alpha = picture != "JPEG" and upright.has_transparency_data
-    pixels = upright.convert("RGBA" if has_alpha else "L" if upright.mode in ("1", "L") else "RGB")
-    pixels.info = {}
-    out = io.BytesIO()
-    options: dict[str, Any] = {"optimize": True} if picture == "PNG" else {"quality": JPEG_QUALITY}
-    pixels.save(out, picture, **options)
-    return out.getvalue()
 
 
 def _text(content: bytes) -> bytes:

@@ -85,7 +85,7 @@ def _fits(entry: WaitlistEntry, opening: Opening, local: datetime, at: datetime)
 def entries_for(opening: Opening, *, at: datetime, limit: int, awake: bool = False) -> list[WaitlistEntry]:
     """The waiting entries that an opening fits fully, by priority and then by who came first.
 
-    Left out: archived clients, clients who have a session at that time, and those who were offered this very start before. ``awake``
+    Left out: archived and blocked clients, clients who have a session at that time, and those who were offered this very start before. ``awake``
     keeps to those who may be asked now (``quiet_until``), or have accepted beforehand.
     """
     first, last = opening.start_time.date() - ONE_DAY, opening.start_time.date() + ONE_DAY  # any zone's local day
@@ -97,6 +97,7 @@ def entries_for(opening: Opening, *, at: datetime, limit: int, awake: bool = Fal
             status=WaitlistEntry.Status.WAITING,
             expires_at__gt=at,
             party__lte=opening.seats,
+            client__blocked_at=None,
         )
     )
     found = found.exclude(client__stage=Client.Stage.ARCHIVED).exclude(_busy(opening, at, "client_id"))

@@ -52,7 +52,9 @@ def collect(order: Order, *, method: str, amount_cents: int | None = None, by: s
     if method == Payment.Method.WALLET:
         payment = spend_credit(order=order, amount_cents=amount, reserve=False, at=at)
     else:
-        payment = create_payment(order=order, method=method, amount_cents=amount, at=at)
+        # A site that a client has ordered waits no longer for having another payment.
+        until = next((one.expires_at for one in opened if one.expires_at), None) if order.site_id is not None else None
+        payment = create_payment(order=order, method=method, amount_cents=amount, expires_at=until, at=at)
     if held is not None:
         _take_over(order, payment, held, at)
         if payment.method == Payment.Method.WALLET or (by == Side.PROVIDER and method not in PROVIDERS):

@@ -11,10 +11,18 @@ class PackageEmpty(DomainError):
 
 
 class NotForSale(DomainError):
-    """The package or service is not active."""
+    """The package or service is not active; the site belongs to somebody, is being sold (``order``: by your own order) or not in use."""
 
     code = "not_for_sale"
     default_message = "This is not for sale at the moment."
+
+
+class SignInFirst(DomainError):
+    """A guest may not buy this under the address of somebody who has a login."""
+
+    code = "not_authenticated"
+    status = 401
+    default_message = "There is a login with this address. Please sign in first."
 
 
 class MethodNotOffered(DomainError):

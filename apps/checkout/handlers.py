@@ -1,4 +1,4 @@
-"""What follows when the time of a session changes hands: for those who wait, and for the money that waits with it.
+"""What follows when the time of a session changes hands: for those who wait, and for the money that waits with it. And of a paid site.
 
 Handlers run at least once.
 """
@@ -12,11 +12,12 @@ from django.utils import timezone
 
 from apps.bookings.models import Booking, Side, Status, WaitlistOffer
 from apps.bookings.services.scheduling import confirm_booking, extend_hold
+from apps.checkout.sites import due_sales, grant_site, note_kept_site
 from apps.checkout.waitlist import offer_freed_time, settle_offers_at
 from apps.core.errors import DomainError
 from apps.core.events import on, within
 from apps.core.models import Event
-from apps.orders.models import ONLINE
+from apps.orders.models import ONLINE, Order
 from apps.payments.models import OPEN, Payment
 
 logger = logging.getLogger(__name__)
@@ -107,3 +108,30 @@ def hold_the_party_as_long(booking: Booking, event: Event) -> None:
     if booking.offer_id is not None and booking.hold_expires_at is not None:
         for other in _party_of(booking):
             extend_hold(other, until=booking.hold_expires_at)
+
+
+# -- sites
+
+
+@on("order.paid", "order.overpaid", "order.thawed")
+def hand_over_what_was_paid(event: Event) -> None:
+    """The site of a paid order becomes its client's. Run again, it finds the order completed."""
+    order = Order.objects.select_related("client").filter(pk=event.subject_id, order_type=Order.Type.SITE).first()
+    if order is not None:
+        grant_site(order)
+
+
+@on("client.linked", "client.updated")
+def hand_over_what_waited_for_a_login(event: Event) -> None:
+    """A client has a login now, or another address: what they have paid for can be theirs."""
+    if event.type == "client.linked" or {"customer", "email"} & event.changes.keys():
+        for order in due_sales().filter(client=event.subject_id).select_related("client").order_by("pk"):
+            grant_site(order)
+
+
+@on("order.refunded")
+def tell_of_a_site_that_stays(event: Event) -> None:
+    """The money went back; whether the site does is for staff to decide."""
+    order = Order.objects.filter(pk=event.subject_id, order_type=Order.Type.SITE).first()
+    if order is not None:
+        note_kept_site(order)

@@ -16,6 +16,7 @@ from apps.packages.models import Package
 from apps.packages.selectors import PlannedSession
 from apps.payments.models import Coupon
 from apps.payments.services.coupons import LINE, discount_of, find_coupon
+from apps.sites.models import Site
 
 Kind = OrderLine.Kind
 
@@ -70,15 +71,18 @@ def price_sale(
     package: Package | None = None,
     service: Service | None = None,
     gift_cents: int | None = None,
+    site: Site | None = None,
     at: datetime,
 ) -> Priced:
-    """The price of planned sessions (or of a gift code worth ``gift_cents``) for this client, in the account's way with tax.
+    """The price of planned sessions (of a gift code worth ``gift_cents``, of a ``site``) for this client, in the account's way with tax.
 
     Sessions of several rates make one line per rate, and the discount is spread over them in proportion. A client with a tax code pays
     the net. Without a coupon there is no query in it. Raises CouponRefused.
     """
     if gift_cents is not None:
         return _gift(account, client, name, gift_cents, coupon, at)
+    if site is not None:
+        return _site(account, client, name, site.sale_price_cents, coupon, at)
     subtotal = sum(session.price_cents for session in plan)
     found = find_coupon(coupon, client=client, package=package, service=service, subtotal_cents=subtotal, at=at) if coupon else None
     return price_plan(plan, account=account, client=client, name=name, coupon=found, by_the_piece=service is not None)
@@ -175,6 +179,30 @@ def _gift(account: Account, client: Client, name: str, cents: int, coupon: str |
         tax_cents=tax,
         total_cents=cents,
         prices_include_tax=True,
+        tax_rounding=rounding,
+        tax_code=client.tax_code,
+        coupon=None,
+    )
+
+
+def _site(account: Account, client: Client, name: str, cents: int, coupon: str | None, at: datetime) -> Priced:
+    """A site, at the account's own rate of tax. Coupons are for sessions."""
+    if coupon:
+        find_coupon(coupon, client=client, subtotal_cents=cents, at=at)  # refuses every coupon, in its own words
+    includes, rounding = bool(setting(account, "prices_include_tax")), str(setting(account, "tax_rounding"))
+    rate = rate_from(setting(account, "package_tax_rate"))
+    taxed, quoted = compute([Rated(cents, rate)], prices_include_tax=includes, rounding=rounding)[0], cents
+    if client.tax_code:  # the net is what is quoted
+        taxed, rate = Taxed(taxed.net_cents, 0), None
+        quoted = taxed.gross_cents
+    return Priced(
+        lines=[PricedLine(Kind.ITEM, name, 1, quoted, taxed.gross_cents, taxed.tax_cents, rate)],
+        shares=[],
+        subtotal_cents=taxed.gross_cents if includes else quoted,
+        discount_cents=0,
+        tax_cents=taxed.tax_cents,
+        total_cents=taxed.gross_cents,
+        prices_include_tax=includes,
         tax_rounding=rounding,
         tax_code=client.tax_code,
         coupon=None,

@@ -11,7 +11,7 @@ from apps.accounts.models import Account
 from apps.bookings.models import Side
 from apps.catalog.models import Practitioner, Service
 from apps.checkout.pricing import PricedLine, price_sale
-from apps.checkout.services import refuse_method, what_is_sold
+from apps.checkout.services import refuse_method, refuse_site, what_is_sold
 from apps.clients.models import Client
 from apps.core.errors import Invalid
 from apps.packages.models import Package
@@ -19,6 +19,7 @@ from apps.payments.errors import InsufficientFunds
 from apps.payments.models import Payment
 from apps.payments.services.deposits import schedule_for
 from apps.payments.services.wallet import balance_of, wallet_of
+from apps.sites.models import Site
 
 
 def quote_sale(
@@ -29,6 +30,7 @@ def quote_sale(
     package: Package | None = None,
     service: Service | None = None,
     gift_cents: int | None = None,
+    site: Site | None = None,
     practitioner: Practitioner | None = None,
     start_time: datetime | None = None,
     quantity: int = 1,
@@ -41,12 +43,14 @@ def quote_sale(
     """What ``sell`` with the same arguments would write, in cents; nothing is written, and whether the start is free is not looked at.
 
     A ``client`` that was not saved yet is a new one. Raises what ``sell`` raises before it schedules: PackageEmpty, NotForSale,
-    CouponRefused, InsufficientFunds, Invalid, and with a ``method`` MethodNotOffered and ProviderOff.
+    DuplicateOwnership, CouponRefused, InsufficientFunds, Invalid, and with a ``method`` MethodNotOffered and ProviderOff.
     """
     at = at or timezone.now()
     if method is not None:
         refuse_method(account, method=method, by=by)
-    sold: Any = {"package": package, "service": service, "gift_cents": gift_cents}
+    if site is not None:
+        site = refuse_site(site, client=client)
+    sold: Any = {"package": package, "service": service, "gift_cents": gift_cents, "site": site}
     plan, name = what_is_sold(**sold, practitioner=practitioner, start_time=start_time, quantity=quantity)
     priced = price_sale(account=account, client=client, plan=plan, name=name, coupon=coupon, **sold, at=at)
     schedule = schedule_for(

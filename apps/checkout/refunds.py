@@ -31,10 +31,12 @@ from apps.orders.tax import tax_of_gross, tax_on_net
 from apps.payments.errors import RefundExceedsCaptured
 from apps.payments.models import Payment, Refund
 from apps.payments.services.refunds import allocate, needs_approval, overpaid_cents, refund_order_money
+from apps.payments.services.unpaid import void_sale
 from apps.payments.services.wallet import wallet_of
 
 TENDERS, WALLET = "tenders", "wallet"
 NOT_UNUSED = "These are not unused sessions of this order: {}."
+NOT_HANDED_OVER = "The sale of the site was taken back."
 LIST_PRICE = "Used sessions of {} at list price"
 
 
@@ -85,6 +87,7 @@ def refund_order(
 ) -> tuple[list[Refund], dict[str, Any]]:
     """Void unused sessions of an order and give back what it is overpaid by then; returns (refunds of one group, what a quote says).
 
+    The sale of a site that was not handed over is voided as a whole, paid or not; then the site can be sold again.
     The sessions of an order that came by a transfer were paid on the order they came from: the money goes back to who paid. What was
     earned (and fees) beyond what was paid stays a balance due. An order that is overpaid without any unused session gives just that
     back. A provider's refunds are still to be executed (``execute_refund``).
@@ -107,6 +110,9 @@ def _settle(order: Order, asked: Refunding, reason: str, at: datetime) -> tuple[
     chosen = _chosen(order, asked.sessions, at)
     fees_before = _fees(locked)
     outcomes = [_void(session, asked.by, reason, at) for session in chosen]
+    voided = order.order_type == Order.Type.SITE and order.status == Order.Status.ACTIVE
+    if voided:
+        void_sale(order, because=NOT_HANDED_OVER)
     locked = lock_orders(locked)  # the endings have written lines on their own copies
     order, payer = locked[order.pk], locked[root_id]
     most = sum(one["back_cents"] for one in outcomes) or overpaid_cents(payer)
@@ -119,7 +125,7 @@ def _settle(order: Order, asked: Refunding, reason: str, at: datetime) -> tuple[
         add_line(payer, kind=OrderLine.Kind.FEE, description=f"Refund of {order.number}", **about)
     surcharge = _at_list_price(order, payer, at)
     refund = overpaid_cents(payer)
-    if not refund and not chosen:
+    if not refund and not chosen and not voided:
         raise NothingToRefund
     if asked.amount_cents is not None:
         if asked.amount_cents > refund:

@@ -23,6 +23,7 @@ from apps.core.errors import Invalid
 from apps.core.events import current_actor, emit
 from apps.orders.fees import tax_terms
 from apps.orders.models import Order, OrderLine
+from apps.orders.site_sales import is_for_sale, open_sale_of
 from apps.orders.validity import end_of, expires_at
 from apps.packages.models import Package
 from apps.packages.selectors import PlannedSession, session_plan
@@ -35,6 +36,9 @@ from apps.payments.services.gifts import prepare_gift_code
 from apps.payments.services.ledger import post_sale
 from apps.payments.services.providers import refuse_unless_on
 from apps.payments.services.wallet import spend_credit
+from apps.sites.errors import DuplicateOwnership
+from apps.sites.models import Site, SiteOwnership
+from apps.sites.services import lock_site
 from apps.users.models import User
 
 GIFT_CODE = "Gift code"
@@ -66,6 +70,7 @@ def sell(
     package: Package | None = None,
     service: Service | None = None,
     gift_cents: int | None = None,
+    site: Site | None = None,
     practitioner: Practitioner | None = None,
     start_time: datetime | None = None,
     quantity: int = 1,
@@ -78,8 +83,9 @@ def sell(
     placed_by: User | None = None,
     at: datetime | None = None,
 ) -> Sale:
-    """Sell a package, a single service or a gift code to a client: one order, n draft sessions that share its price in cents, and the
-    payment that is due now: all of it, a deposit, or the first of ``instalments``.
+    """Sell a package, a single service, a gift code or a site to a client: one order, n draft sessions that share its price in cents,
+    and the payment that is due now: all of it, a deposit, or the first of ``instalments``. A site has no sessions; it is the client's
+    once all is paid (``checkout.sites``), and nobody else can buy it until then.
 
     The price comes from the catalogue (for a single service given by ``practitioner``, from the offering), less the ``coupon``.
     With a ``start_time`` (aware) the first session is scheduled at once: confirmed where staff sell it or nothing has to be paid
@@ -89,14 +95,16 @@ def sell(
     A free order is paid by itself. ``quantity`` sessions of a single service go into one order. Without ``collect`` the order is only
     reserved for somebody who has not agreed yet: no payment is expected. ``terms_of`` is whose tax and deposits count, when it is not
     the client: somebody who only claims to be them buys on the terms of a stranger.
-    Raises PackageEmpty, NotForSale, MethodNotOffered, ProviderOff, CouponRefused, InsufficientFunds, NoWallet, Invalid, and everything
-    ``schedule_booking`` raises; then nothing is written.
+    Raises PackageEmpty, NotForSale, DuplicateOwnership, MethodNotOffered, ProviderOff, CouponRefused, InsufficientFunds, NoWallet,
+    Invalid, and everything ``schedule_booking`` raises; then nothing is written.
     """
     at = at or timezone.now()
     if start_time is not None and practitioner is not None:
         lock_practitioners([practitioner.pk], at)  # before the series of order numbers: whoever sells an offer has both, in this order
     refuse_method(account, method=method, by=by)
-    sold: Any = {"package": package, "service": service, "gift_cents": gift_cents}
+    if site is not None:
+        site = refuse_site(site, client=client)
+    sold: Any = {"package": package, "service": service, "gift_cents": gift_cents, "site": site}
     plan, name = what_is_sold(**sold, practitioner=practitioner, start_time=start_time, quantity=quantity)
     terms_of = terms_of or client
     priced = price_sale(
@@ -108,7 +116,7 @@ def sell(
         **sold,
         at=at,
     )
-    order = _place(account, client, package, service, plan, name, priced, placed_by, at)
+    order = _place(account, client, sold, plan, name, priced, placed_by, at)
     lines = _write_lines(order, priced)
     bookings = _draft(order, plan, priced, at)
     if priced.coupon is not None:
@@ -142,6 +150,8 @@ def sell(
             bookings[0] = hold_booking(bookings[0], practitioner=practitioner, start_time=start_time, expires_at=until, by=by, at=at)
         elif until is None:
             bookings[0] = schedule_booking(bookings[0], practitioner=practitioner, start_time=start_time, by=by, at=at)
+    elif rest and by == Side.CLIENT and site is not None:
+        until = _site_waits_until(account, method=method, at=at)
     elif rest and by == Side.CLIENT and method in PROVIDERS:
         until = at + ONLINE_SALE
     credit = spend_credit(order=order, amount_cents=use_wallet_cents, reserve=bool(rest), at=at) if use_wallet_cents else None
@@ -214,6 +224,12 @@ def waits_until(account: Account, *, method: str, by: str, at: datetime) -> date
     return business_days_after(at, days=days, zone=ZoneInfo(account.timezone)) if days else at
 
 
+def _site_waits_until(account: Account, *, method: str, at: datetime) -> datetime:
+    """How long a site waits for the money of a client who has ordered it: there is only one of it, and others may want it."""
+    until = waits_until(account, method=method, by=Side.CLIENT, at=at)
+    return until if until is not None and until > at else at + ONLINE_SALE
+
+
 def business_days_after(at: datetime, *, days: int, zone: ZoneInfo) -> datetime:
     """The end of the local day that is so many Mondays to Fridays after ``at``."""
     day = at.astimezone(zone).date()
@@ -231,14 +247,33 @@ def what_is_sold(
     practitioner: Practitioner | None,
     start_time: datetime | None,
     quantity: int,
+    site: Site | None = None,
 ) -> tuple[list[PlannedSession], str]:
     """(its sessions at catalogue prices, its name). Raises NotForSale, PackageEmpty, Invalid."""
-    if [package, service, gift_cents].count(None) != 2:
-        raise Invalid(fields={"package": ["Send exactly one of package, service and gift_cents."]})
-    if start_time is not None and (practitioner is None or gift_cents is not None):
+    if [package, service, gift_cents, site].count(None) != 3:
+        raise Invalid(fields={"package": ["Send exactly one of package, service, gift_cents and site."]})
+    has_sessions = gift_cents is None and site is None
+    if start_time is not None and (practitioner is None or not has_sessions):
         raise Invalid(fields={"practitioner": ["A start time needs a practitioner and something to schedule."]})
-    plan = [] if gift_cents is not None else _plan(package, service, practitioner, quantity)
+    if site is not None:
+        return [], site.site_title
+    plan = _plan(package, service, practitioner, quantity) if has_sessions else []
     return plan, package.package_name if package else plan[0].service.name if plan else GIFT_CODE
+
+
+def refuse_site(site: Site, *, client: Client) -> Site:
+    """The site as it is now, locked. Raises DuplicateOwnership for a client who owns it, NotForSale for one that is somebody else's,
+    being sold or not in use. A ``client`` that was not saved yet is a stranger.
+    """
+    site = lock_site(site)
+    if client.pk is not None and SiteOwnership.objects.current().filter(site=site, client=client, role=SiteOwnership.Role.OWNER).exists():
+        raise DuplicateOwnership("This client owns the site already.")
+    if not is_for_sale(site, client_id=client.pk):
+        sale = open_sale_of(site)
+        if sale is not None and sale.client_id == client.pk:
+            raise NotForSale("This site is ordered already: pay that order, or have it cancelled.", order=sale.pk)
+        raise NotForSale
+    return site
 
 
 def _plan(package: Package | None, service: Service | None, practitioner: Practitioner | None, quantity: int) -> list[PlannedSession]:
@@ -265,8 +300,7 @@ def _plan(package: Package | None, service: Service | None, practitioner: Practi
 def _place(
     account: Account,
     client: Client,
-    package: Package | None,
-    service: Service | None,
+    sold: dict[str, Any],
     plan: list[PlannedSession],
     name: str,
     priced: Priced,
@@ -274,10 +308,11 @@ def _place(
     at: datetime,
 ) -> Order:
     """Write the order with the snapshot of what was sold."""
+    package, service, site = sold["package"], sold["service"], sold["site"]
     number = f"{setting(account, 'order_number_prefix')}{next_number(account.pk, 'orders'):06d}"
     expiry = _expiry(package)
     counts_from_now = expiry.get("rule") not in ("first_scheduled", "first_completed")
-    kind = Order.Type.PACKAGE if package else Order.Type.SERVICE if service else Order.Type.GIFT
+    kind = Order.Type.PACKAGE if package else Order.Type.SERVICE if service else Order.Type.SITE if site else Order.Type.GIFT
     return Order.objects.create(
         account=account,
         number=number,
@@ -285,6 +320,7 @@ def _place(
         order_type=kind,
         package=package,
         service=service,
+        site=site,
         subtotal_cents=priced.subtotal_cents,
         discount_cents=priced.discount_cents,
         tax_cents=priced.tax_cents,
@@ -294,7 +330,7 @@ def _place(
         tax_code=priced.tax_code,
         currency=account.currency,
         package_metadata=_snapshot(account, name, package, plan, priced),
-        activated_at=at if counts_from_now else None,
+        activated_at=at if counts_from_now and site is None else None,
         expires_at=expires_at(expiry, at, ZoneInfo(account.timezone)) if counts_from_now else None,
         placed_by=placed_by,
         source=current_actor().source,

@@ -1,4 +1,4 @@
-"""What time brings about for those who wait. May be run again at any moment."""
+"""What time brings about for those who wait: for a start, or for a site they have paid. May be run again at any moment."""
 
 import logging
 from datetime import datetime
@@ -12,6 +12,7 @@ from apps.bookings.matching import wanted_openings
 from apps.bookings.models import WaitlistEntry, WaitlistOffer
 from apps.bookings.services.waiting import expire_entry, lapse_offer
 from apps.bookings.tasks import Apart, working_for
+from apps.checkout.sites import due_sales, grant_site
 from apps.checkout.waitlist import offer_freed_time, settle_offers_at
 from apps.core import jobs
 from apps.core.tenancy import platform_scope
@@ -21,7 +22,7 @@ logger = logging.getLogger(__name__)
 BATCH = 100
 OPENINGS = 10
 """So many openings of one service are offered by one sweep."""
-JOB = "waitlist"
+JOB, SITES = "waitlist", "sites"
 UNENDED = (WaitlistEntry.Status.WAITING, WaitlistEntry.Status.OFFERED, WaitlistEntry.Status.SLEEPING)
 
 
@@ -95,3 +96,19 @@ def _offer_openings(account_id: int, at: datetime, apart: Apart) -> None:
                     start_time=opening.start_time,
                     at=at,
                 )
+
+
+@jobs.periodic(cron="*/15 * * * *")
+@jobs.task(name="sites.hand_over", queue="core", queueing_lock="sites.hand_over")
+def hand_over_sites(timestamp: int) -> int:
+    """Try again to hand over what was paid and could not be owned then; returns how many orders that are."""
+    with platform_scope("paid sites that wait for an owner"):
+        due = list(due_sales().filter(account__status=Account.Status.ACTIVE).order_by("pk").values_list("account_id", "pk"))
+    apart = Apart()
+    for account_id, order_id in due:
+        with apart(f"the site of order {order_id}"), working_for(account_id, SITES):
+            order = due_sales().select_related("client").filter(pk=order_id).first()
+            if order is not None:  # otherwise it was handed over or given up at this moment
+                grant_site(order)
+    apart.tell()
+    return len(due)

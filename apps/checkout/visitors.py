@@ -5,12 +5,12 @@ nothing that is theirs: no credit, no exemption from tax, and every refusal that
 anybody would hear.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models.functions import Lower
 from django.utils import timezone
 
 from apps.accounts.models import Account
@@ -19,15 +19,20 @@ from apps.bookings.models import Booking, Side
 from apps.bookings.services.claims import Wish, alternatives, lock_practitioners
 from apps.bookings.slots import offers_of
 from apps.catalog.models import Practitioner, Service
+from apps.checkout.errors import NotForSale, SignInFirst
 from apps.checkout.services import Sale, sell
 from apps.clients.models import Client
 from apps.clients.services import create_client, update_client
+from apps.clients.services.blocking import refuse_blocked
 from apps.core.db import constraint_error, joined
 from apps.core.errors import DomainError
 from apps.packages.models import Package
-from apps.payments.errors import CouponRefused, NoWallet
+from apps.payments.errors import CouponRefused, NoWallet, ReferralRefused
 from apps.payments.models import Payment
-from apps.users.models import User
+from apps.payments.services.referrals import enter_code, name_inviter
+from apps.sites.errors import DuplicateOwnership
+from apps.sites.models import Site
+from apps.users.models import Customer, User
 from apps.users.models.user import normalize_email
 from apps.users.selectors import has_verified_email
 
@@ -52,26 +57,35 @@ def sell_online(
     method: str,
     package: Package | None = None,
     service: Service | None = None,
+    site: Site | None = None,
     practitioner: Practitioner | None = None,
     start_time: datetime | None = None,
     coupon: str | None = None,
     use_wallet_cents: int = 0,
+    inviter: Customer | None = None,
     at: datetime | None = None,
 ) -> Sale:
     """Sell to whoever is at the public door; a lead becomes an active client, and a stranger a client.
 
-    Raises NoWallet for a guest who wants to spend credit, and what ``sell`` raises.
+    ``inviter`` is who brought them, as they say: a login keeps the first one it names, a guest's word is kept with the order.
+    Raises NoWallet for a guest who wants to spend credit, SignInFirst for one who buys a site under the address of a login, NotAccepted
+    for somebody the account has blocked, and what ``sell`` raises.
     """
     at = at or timezone.now()
+    if site is not None and visitor.user is None and User.objects.filter(email=normalize_email(visitor.email)).exists():
+        raise SignInFirst
+    if inviter is not None and visitor.user is not None:
+        _remember(visitor.user.customer, inviter)
     if practitioner is not None and start_time is not None:
         lock_practitioners([practitioner.pk], at)  # before the client, as everybody does
     client, is_proven = _client_of(account, visitor)
+    refuse_blocked(client.pk, email=_said_email(visitor), phone_number=visitor.phone_number)
     if client.stage == Client.Stage.LEAD:  # before the sale locks its credit; a sale that is refused takes this back, too
         update_client(client, stage=Client.Stage.ACTIVE)
     if not is_proven and (use_wallet_cents or method == Payment.Method.WALLET):
         raise NoWallet("Sign in to pay with credit.")
     wanted: dict[str, Any] = {"package": package, "service": service, "practitioner": practitioner, "start_time": start_time}
-    what: dict[str, Any] = {**wanted, "account": account, "method": method, "coupon": coupon, "by": Side.CLIENT, "at": at}
+    what: dict[str, Any] = {**wanted, "site": site, "account": account, "method": method, "coupon": coupon, "by": Side.CLIENT, "at": at}
     if is_proven:
         sale = sell(client=client, use_wallet_cents=use_wallet_cents, placed_by=visitor.user, **what)
     else:
@@ -80,7 +94,19 @@ def sell_online(
                 sale = sell(client=client, terms_of=_stranger(account), placed_by=visitor.user, **what)
         except DomainError as refusal:
             raise _neutral(refusal, account=account, at=at, **wanted) from refusal
+        if inviter is not None:
+            name_inviter(sale.order, inviter=inviter)
     return sale
+
+
+def _said_email(visitor: Visitor) -> str:
+    return visitor.user.email if visitor.user is not None else visitor.email
+
+
+def _remember(customer: Customer, inviter: Customer) -> None:
+    """Note who brought the buyer, if it counts (any more): nobody is kept from buying by a code."""
+    with suppress(ReferralRefused), transaction.atomic():
+        enter_code(customer=customer, inviter=inviter)
 
 
 def client_of_visitor(account: Account, visitor: Visitor) -> Client:
@@ -114,9 +140,8 @@ def _linked(account: Account, user: User) -> Client | None:
 
 
 def _called(account: Account, email: str) -> Client | None:
-    """The client with this address, as the unique index compares it."""
-    known = Client.objects.current().filter(account=account).alias(lowered=Lower("email"))
-    found: Client | None = known.filter(lowered=email).first()
+    """The client with this address (in its normal spelling)."""
+    found: Client | None = Client.objects.current().filter(account=account, email_key=email).first() if email else None
     return found
 
 
@@ -163,6 +188,8 @@ def _neutral(
     start_time: datetime | None,
 ) -> DomainError:
     """A refusal as a stranger would have heard it: without the limits and bookings of the client that was claimed."""
+    if isinstance(refusal, DuplicateOwnership | NotForSale):  # also of what this very client owns or has ordered
+        return NotForSale()
     if isinstance(refusal, CouponRefused) and refusal.extras.get("why") == "not_first":
         return CouponRefused("This coupon has been used up.", why="used_up")
     if practitioner is None or start_time is None:

@@ -34,6 +34,7 @@ from apps.bookings.services.waiting import (
 from apps.catalog.models import Practitioner
 from apps.checkout.errors import MethodNotOffered
 from apps.checkout.services import due_now, first_way_of_paying, refuse_method, sell, waits_until
+from apps.clients.services.blocking import refuse_blocked
 from apps.core.db import joined
 from apps.core.errors import DomainError, InvalidTransition
 from apps.core.events import emit
@@ -206,6 +207,8 @@ def _accept(offer: WaitlistOffer, yes: _Yes, at: datetime, *, by_hand: bool = Fa
     """``by_hand``: staff have confirmed its sessions, perhaps not all, so the offer follows, however late."""
     offer = WaitlistOffer.objects.select_related("entry__account", "entry__client", "entry__service", "practitioner").get(pk=offer.pk)
     _refuse_unanswerable(offer, at, late=by_hand)
+    if yes.by == Side.CLIENT:
+        refuse_blocked(offer.entry.client_id)
     order: Order | None = offer.order
     booked: list[Booking] = []
     if offer.mode == Mode.BROADCAST:

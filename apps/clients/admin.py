@@ -3,6 +3,12 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
+from apps.clients import (
+    admin_access,  # noqa: F401  registers the admin of mailed links
+    admin_care,  # noqa: F401  registers the admin of notes, tasks, consents, blocked contacts, fields and segments
+    admin_lists,  # noqa: F401  registers the admin of merges, imports and exports
+    admin_subjects,  # noqa: F401  registers the admin of archives and erasures
+)
 from apps.clients.models import Client
 from apps.clients.services import create_client, delete_client, update_client
 from apps.core.admin import TenantAdmin
@@ -31,8 +37,10 @@ class ClientAdmin(TenantAdmin):
         "merged_into",
         "custom_fields",
         "consents",
+        "blocked_at",
+        "blocked_reason",
     )
-    readonly_fields = ("merged_into", "custom_fields", "consents")
+    readonly_fields = ("merged_into", "custom_fields", "consents", "blocked_at", "blocked_reason")
 
     def insert(self, request: HttpRequest, row: Client, values: dict[str, Any]) -> None:
         row.pk = create_client(account_id=row.account_id, **values).pk

@@ -68,3 +68,38 @@ class SameAccount(BaseConstraint):
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         path, _, kwargs = super().deconstruct()
         return path, [self.field], kwargs
+
+
+class KnownInAccount(SameAccount):
+    """FOREIGN KEY (account_id, <column>) REFERENCES through (account_id, <field>_id): a global row that this account knows.
+
+    ``through`` is a tenant model with the same field and UNIQUE (account, field); ``column`` is that of the field, unless a generated
+    one says of which rows it is demanded. An account's rows about a person of the whole
+    installation cannot be about somebody who is nothing to this account. Checked at the statement; DEFERRABLE, so that a merge can
+    move the person and what refers to them in one transaction (``SET CONSTRAINTS … DEFERRED``).
+    """
+
+    def __init__(self, field: str, *, through: str, name: str, column: str = "") -> None:
+        super().__init__(field, name=name)
+        self.through, self.column = through, column
+
+    def _definition(self, model: type[models.Model], schema_editor: Any) -> str:
+        quote = schema_editor.quote_name
+        field: Any = model._meta.get_field(self.field)
+        target = model._meta.apps.get_model(self.through)._meta
+        account, mine, there = quote("account_id"), quote(self.column or field.column), quote(target.get_field(self.field).column)
+        return f"FOREIGN KEY ({account}, {mine}) REFERENCES {quote(target.db_table)} ({account}, {there}) DEFERRABLE INITIALLY IMMEDIATE"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, KnownInAccount) and self._all == other._all
+
+    def __hash__(self) -> int:
+        return hash(self._all)
+
+    @property
+    def _all(self) -> tuple[str, ...]:
+        return self.name, self.field, self.through, self.column
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        path, args, kwargs = super().deconstruct()
+        return path, args, {**kwargs, "through": self.through, **({"column": self.column} if self.column else {})}

@@ -127,6 +127,30 @@ class StorageUnavailable(DomainError):
     default_message = "Files cannot be stored just now. Please try again."
 
 
+class FileTypeRefused(DomainError):
+    """The file is of a kind that is not kept, or its name and its content do not agree; the message says what."""
+
+    code = "file_type_refused"
+    status = 400
+    default_message = "Send a PDF, PNG, JPEG, WebP, Word document (docx) or plain text."
+
+
+class FileTooLarge(DomainError):
+    """The file has more than 10 MiB (10,485,760 bytes)."""
+
+    code = "file_too_large"
+    status = 413
+    default_message = "A file may have at most 10 MB."
+
+
+class FileNotScanned(DomainError):
+    """The virus scanner gave no answer; nothing was kept, and the upload may be tried again."""
+
+    code = "file_not_scanned"
+    status = 503
+    default_message = "The file could not be scanned just now. Please try again."
+
+
 class FileMissing(DomainError):
     """The document is known, but its file is not in the storage (after an incomplete restore, for example)."""
 

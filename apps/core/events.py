@@ -4,16 +4,17 @@ Every type is declared where it is emitted (``apps/<app>/events.py``); docs/even
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from django.db.models import Model
 
 from apps.core import jobs
-from apps.core.db import at_end
+from apps.core.db import at_end, rows
 from apps.core.models import Event
 from apps.core.tenancy import account_scope
 
@@ -21,6 +22,11 @@ logger = logging.getLogger(__name__)
 
 Handler = Callable[[Event], None]
 Follower = Callable[[Any, Event], None]
+Among = Callable[[list[Event]], set[int]]
+"""Of these events, the ids of those that a handler has something to do about."""
+
+MANY = 20
+"""From so many events on, handlers are asked which of them they want (``on``)."""
 
 ANY = "*"
 """Every type (for a handler), every key (of changes)."""
@@ -28,6 +34,7 @@ ANY = "*"
 _types: dict[str, "EventType"] = {}
 _handlers: dict[str, list[str]] = {}
 _by_name: dict[str, Handler] = {}
+_among: dict[str, Among] = {}
 _followers: dict[str, list[Follower]] = {}
 
 
@@ -102,12 +109,17 @@ def current_actor() -> Acting:
     return _acting.get()
 
 
-def on(*types: str) -> Callable[[Handler], Handler]:
-    """Register a handler: ``@on("booking.cancelled")``, or ``@on(ANY)``. It must be idempotent; it runs in the event's account scope."""
+def on(*types: str, among: Among | None = None) -> Callable[[Handler], Handler]:
+    """Register a handler: ``@on("booking.cancelled")``, or ``@on(ANY)``. It must be idempotent; it runs in the event's account scope.
+
+    ``among`` is asked once about many events of one account (an import's) which of them the handler has something to do about.
+    """
 
     def register(handler: Handler) -> Handler:
         name = f"{handler.__module__}.{handler.__qualname__}"
         _by_name[name] = handler
+        if among is not None:
+            _among[name] = among
         for event_type in types:
             _handlers.setdefault(event_type, []).append(name)
         return handler
@@ -151,11 +163,41 @@ def emit(name: str, subject: Model, *, changes: dict[str, Any] | None = None, ac
     for follow in _followers.get(name, ()):
         follow(subject, event)
     if handlers_of(name):
-        queue = _Queue(event.account_id, event.pk)
-        kept = at_end(("core.dispatch", event.account_id), queue)
-        if kept is not queue:
-            kept.event_ids.append(event.pk)
+        _dispatch_later(event.account_id, [event.pk])
     return event
+
+
+EMIT_MANY = """
+    INSERT INTO core_event (account_id, type, subject_type, subject_id, client_id, actor_id, source, changes, created_at, updated_at)
+    SELECT %s, %s, %s, e.subject_id, CASE WHEN %s THEN e.subject_id END, %s, %s, e.changes::jsonb, now(), now()
+    FROM unnest(%s::bigint[], %s::text[]) WITH ORDINALITY AS e (subject_id, changes, place) ORDER BY e.place RETURNING id
+"""
+
+
+def emit_many(name: str, model: type[Model], changed: Sequence[tuple[int, dict[str, Any]]], *, account_id: int) -> None:
+    """``emit`` for many rows of a model, (id, changes) each, with one statement: for imports, not for what people do.
+
+    For types that nothing follows in the same transaction (``within``).
+    """
+    event_type(name)
+    if _followers.get(name):
+        raise RuntimeError(f"{name} is followed row by row: use emit().")
+    if not changed:
+        return
+    who = current_actor()
+    is_client = model._meta.label_lower == "clients.client"
+    texts = [orjson.dumps(changes).decode() for _, changes in changed]
+    about = [account_id, name, model._meta.label_lower, is_client, who.actor_id, who.source]
+    ids = rows(EMIT_MANY, [*about, [pk for pk, _ in changed], texts])
+    if handlers_of(name):
+        _dispatch_later(account_id, [pk for (pk,) in ids])
+
+
+def _dispatch_later(account_id: int, event_ids: list[int]) -> None:
+    queue = _Queue(account_id, event_ids)
+    kept = at_end(("core.dispatch", account_id), queue)
+    if kept is not queue:
+        kept.event_ids += event_ids
 
 
 def handlers_of(name: str) -> list[str]:
@@ -166,9 +208,9 @@ def handlers_of(name: str) -> list[str]:
 class _Queue:
     """One job for all events of one service call in one account."""
 
-    def __init__(self, account_id: int, event_id: int) -> None:
+    def __init__(self, account_id: int, event_ids: list[int]) -> None:
         self.account_id = account_id
-        self.event_ids = [event_id]
+        self.event_ids = event_ids
 
     def __call__(self) -> None:
         jobs.defer_many(dispatch, [{"account_id": self.account_id, "event_ids": self.event_ids}])
@@ -179,13 +221,22 @@ def dispatch(account_id: int, event_ids: list[int]) -> None:
     """Run the handlers of these events, each in a transaction of its own; one that fails becomes a job that is tried again alone."""
     with account_scope(account_id):
         found = {event.pk: event for event in Event.objects.filter(pk__in=event_ids)}
+        wanted = _wanted(list(found.values())) if len(found) >= MANY else {}
     for event, name in [(found[pk], name) for pk in event_ids if pk in found for name in handlers_of(found[pk].type)]:
+        if name in wanted and event.pk not in wanted[name]:
+            continue
         try:
             _run(event, name)
         except Exception as error:
             logger.warning("event %s (%s): %s failed and is tried again: %r", event.pk, event.type, name, error, exc_info=True)
             with account_scope(account_id):
                 jobs.defer_many(deliver, [{"account_id": account_id, "event_id": event.pk, "handler": name}])
+
+
+def _wanted(events: list[Event]) -> dict[str, set[int]]:
+    """{handler: ids of the events it has something to do about}, for the handlers that can say so of many at once."""
+    theirs = {name: [event for event in events if name in handlers_of(event.type)] for name in _among}
+    return {name: _among[name](mine) for name, mine in theirs.items() if mine}
 
 
 @jobs.task(name="core.deliver", queue="events", retry=jobs.RETRY)

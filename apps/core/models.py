@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
-from django.db.models import Func, Index, Q, UniqueConstraint
+from django.db.models import CheckConstraint, Func, Index, Q, UniqueConstraint
 from django.db.models.functions import Now
 from django_scopes import ScopedManager
 from simple_history.models import HistoricalRecords
@@ -71,6 +71,35 @@ def global_history(**options: Any) -> HistoricalRecords:
 def history(**options: Any) -> HistoricalRecords:
     """simple-history for a tenant model. The table carries account_id and needs TenantPolicies in the migration."""
     return global_history(bases=[TenantHistory], **options)
+
+
+class StoredArchive(models.Model):
+    """A file that a job makes for somebody, to be fetched once until ``expires_at``; its key leads into ``core.storage``."""
+
+    class State(models.TextChoices):
+        RUNNING = "running"
+        READY = "ready"
+        FETCHED = "fetched"
+        EXPIRED = "expired"
+        FAILED = "failed"
+
+    state = models.CharField(max_length=8, choices=State.choices, default=State.RUNNING)
+    storage_key = models.CharField(max_length=100, blank=True, editable=False)
+    size = models.PositiveBigIntegerField(null=True, blank=True, help_text="Bytes.")
+    ready_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    fetched_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+    @staticmethod
+    def rules(table: str) -> list[CheckConstraint]:
+        """The CHECKs of the model that has these columns."""
+        return [
+            CheckConstraint(condition=Q(storage_key="") | Q(storage_key__regex=r"^[0-9]+/[0-9a-f-]{36}$"), name=f"{table}_key"),
+            CheckConstraint(condition=~Q(state="ready") | ~Q(storage_key="") & Q(expires_at__isnull=False), name=f"{table}_ready"),
+        ]
 
 
 class TransactionIdField(models.Field):

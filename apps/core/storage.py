@@ -8,6 +8,7 @@ import logging
 import uuid
 import weakref
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import BinaryIO
@@ -19,7 +20,7 @@ from django.utils import timezone
 from django.utils.http import content_disposition_header
 
 from apps.core import jobs
-from apps.core.errors import StorageUnavailable
+from apps.core.errors import FileMissing, StorageUnavailable
 from apps.core.tenancy import platform_scope
 
 logger = logging.getLogger(__name__)
@@ -30,16 +31,28 @@ SIGNED_FOR_SECONDS = 300
 ORPHAN_AFTER = timedelta(hours=24)
 
 _keepers: list[tuple[type[models.Model], str]] = []
+_measured: list[tuple[type[models.Model], str]] = []
 
 
-def keeps(model: type[models.Model], field: str) -> None:
-    """Say (in ``AppConfig.ready``) that the rows of a tenant model keep the files whose keys are in this column."""
+def keeps(model: type[models.Model], field: str, *, size: str = "") -> None:
+    """Say (in ``AppConfig.ready``) that the rows of a tenant model keep the files whose keys are in this column.
+
+    With ``size``, the column of their bytes, they count against what the account may keep (``kept_bytes``).
+    """
     _keepers.append((model, field))
+    if size:
+        _measured.append((model, size))
 
 
-def new_key(account_id: int) -> str:
-    """A key that was never used, in the account's own folder."""
-    return f"{account_id}/{uuid.uuid4()}"
+def kept_bytes() -> int:
+    """Bytes of all documents of the account in scope; one statement for each model that has some."""
+    found = (model.objects.aggregate(bytes=models.Sum(size))["bytes"] for model, size in _measured)  # type: ignore[attr-defined]
+    return sum(int(one or 0) for one in found)
+
+
+def new_key(owner: int | str) -> str:
+    """A key that was never used, in the folder of its owner: an account, by its id, or a word for what belongs to no account."""
+    return f"{owner}/{uuid.uuid4()}"
 
 
 class LocalDocuments(FileSystemStorage):
@@ -59,9 +72,14 @@ def write(key: str, content: bytes) -> None:
 
     Raises StorageUnavailable.
     """
+    write_file(key, io.BytesIO(content))
+
+
+def write_file(key: str, file: BinaryIO) -> None:
+    """``write`` for what is too big for the memory. Raises StorageUnavailable."""
     _remove_unless_committed(key)
     try:
-        documents().save(key, File(io.BytesIO(content)))
+        documents().save(key, File(file))
     except Exception as error:  # a full disk, or any of the S3 client's several families of errors
         raise StorageUnavailable from error
 
@@ -88,6 +106,16 @@ def open_file(key: str) -> BinaryIO | None:
         return documents().open(key, "rb")  # type: ignore[return-value]  # stubs: File has the methods of a binary stream
     except FileNotFoundError:
         return None
+
+
+@contextmanager
+def opened(key: str) -> Iterator[BinaryIO]:
+    """The file for reading, closed at the end. Raises FileMissing."""
+    file = open_file(key) if key else None
+    if file is None:
+        raise FileMissing
+    with file:
+        yield file
 
 
 def signed_url(key: str, *, name: str, content_type: str) -> str | None:

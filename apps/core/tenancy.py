@@ -103,10 +103,10 @@ def member_scope(user_id: int, account_id: int, *, ends_transaction: bool = Fals
 
 @contextmanager
 def customer_scope(
-    user_id: int, client_ids: Sequence[int], account_ids: Sequence[int], *, ends_transaction: bool = False
+    user_id: int | None, client_ids: Sequence[int], account_ids: Sequence[int], *, ends_transaction: bool = False
 ) -> Iterator[None]:
-    """Reads of one person over every account they are a client of (the customer door)."""
-    values = {USER: str(user_id), CLIENTS: _bigint_array(client_ids), ACCOUNTS: _bigint_array(account_ids)}
+    """Reads of one person over every account they are a client of (the customer door); a guest has no user."""
+    values = {USER: str(user_id) if user_id is not None else "", CLIENTS: _bigint_array(client_ids), ACCOUNTS: _bigint_array(account_ids)}
     with _entered(values, ends_transaction=ends_transaction), scope(account=list(account_ids)):
         yield
 

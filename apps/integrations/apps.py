@@ -5,4 +5,4 @@ class IntegrationsConfig(AppConfig):
     name = "apps.integrations"
 
     def ready(self) -> None:
-        from apps.integrations import doctor, events, handlers  # noqa: F401  registers invariants, event types and event handlers
+        from apps.integrations import doctor, events, handlers, merging, subjects  # noqa: F401  registers invariants, events, handlers, merges

@@ -47,12 +47,20 @@ class OldDatabase:
             yield batch
             last = batch[-1][key]
 
+    def batches_by_text(self, table: str, key: str, size: int = 1000) -> Iterator[list[dict[str, Any]]]:
+        """All rows in the order of a key that is no number (a UUID)."""
+        order = sql.SQL("SELECT * FROM {0} ORDER BY {1}::text LIMIT %s OFFSET %s").format(sql.Identifier(table), sql.Identifier(key))
+        start = 0
+        while batch := self.connection.execute(order, [size, start]).fetchall():
+            yield batch
+            start += size
+
 
 @contextmanager
 def opened(dsn: str) -> Iterator[OldDatabase]:
     """Raises Invalid when the database cannot be reached; the DSN, which may hold a password, is never repeated."""
     try:
-        connection = psycopg.connect(dsn, row_factory=dict_row, application_name="import_mti_customers", connect_timeout=10)
+        connection = psycopg.connect(dsn, row_factory=dict_row, application_name="clientele_legacy", connect_timeout=10)
     except psycopg.OperationalError as error:
         raise Invalid(f"The old database cannot be reached: {error}".strip()) from error
     except psycopg.ProgrammingError:

@@ -12,6 +12,9 @@ class NotificationsConfig(AppConfig):
             events,
             handlers,
             handlers_reminders,
+            logins,
+            merging,
+            subjects,
             tasks,
             tasks_reminders,
         )

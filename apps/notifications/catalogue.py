@@ -3,27 +3,17 @@
 Which event says which of them to whom is in ``voices``.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from apps.notifications import support
+from apps.notifications.message import Message
 from apps.notifications.models import Kind
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """``url`` is a path of the frontend. ``calendar`` is the method of the .ics file that goes along with mails, '' for none."""
-
-    kind: Kind
-    title: Any
-    text: Any
-    url: str = ""
-    calendar: str = ""
-
 
 MY_BOOKING, MY_ORDER, MY_DOCUMENTS = "/my/bookings/%(booking_id)d", "/my/orders/%(order_id)d", "/my/bookings/%(booking_id)d/documents"
 BOOKING, ORDER, PAYMENT, REFUND = "/bookings/%(booking_id)d", "/orders/%(order_id)d", "/payments/%(payment_id)d", "/refunds/%(refund_id)d"
+COMMENT = "/comments/%(comment_id)d"
 
 TO_CLIENTS: dict[str, Message] = {
     "booking_confirmed": Message(
@@ -252,6 +242,24 @@ TO_CLIENTS: dict[str, Message] = {
         _("%(account)s has hidden your review of %(service)s."),
         MY_BOOKING,
     ),
+    "site_added": Message(
+        Kind.SITE_OWNERSHIP,
+        _("A website is yours now: %(site)s"),
+        _("%(account)s has put %(site)s into your hands."),
+        "/my/sites",
+    ),
+    "site_removed": Message(
+        Kind.SITE_OWNERSHIP,
+        _("A website is no longer yours: %(site)s"),
+        _("%(site)s does not belong to you any more. Please ask %(account)s if you did not expect this."),
+        "/my/sites",
+    ),
+    "site_offered": Message(
+        Kind.SITE_TRANSFER,
+        _("You are offered a website: %(site)s"),
+        _("%(account)s offers you %(site)s. Please accept or decline before %(until)s."),
+        "/my/sites",
+    ),
     "document_shared": Message(
         Kind.DOCUMENT_SHARED,
         _("A document was shared with you"),
@@ -355,6 +363,48 @@ TO_STAFF: dict[str, Message] = {
         _("%(amount)s went back to %(client)s."),
         "/disputes/%(dispute_id)d",
     ),
+    "staff_task_due": Message(
+        Kind.TASK_DUE,
+        _("Due now: %(task)s"),
+        _("There is something to do for %(client)s: %(task)s."),
+        "/clients/%(client_id)d/tasks",
+    ),
+    "staff_import_finished": Message(
+        Kind.IMPORT_FINISHED,
+        _("Import of clients: %(name)s"),
+        _("New: %(created)s. Updated: %(updated)s. Left as they are: %(skipped)s. Rows that could not be used: %(bad)s."),
+        "/client-imports/%(import_id)d",
+    ),
+    "staff_list_exported": Message(
+        Kind.EXPORT_READY,
+        _("A list of your clients was exported"),
+        _("%(who)s has asked for a list of your clients as a file."),
+        "/client-exports/%(export_id)d",
+    ),
+    "staff_site_waiting": Message(
+        Kind.SITE_OWNERSHIP,
+        _("A paid website cannot be handed over: order %(order)s"),
+        _("%(what)s is paid, but its buyer cannot own it yet: %(why)s."),
+        ORDER,
+    ),
+    "staff_site_kept": Message(
+        Kind.SITE_OWNERSHIP,
+        _("A refunded website still has its owner: order %(order)s"),
+        _("All that was paid for %(what)s went back. Please end the ownership if the site is to go back, too."),
+        ORDER,
+    ),
+    "staff_comment_waiting": Message(
+        Kind.COMMENT_RECEIVED,
+        _("A comment waits for you: %(post)s"),
+        _("%(author)s has commented on “%(post)s”. It is shown once somebody has approved it."),
+        COMMENT,
+    ),
+    "staff_comment_received": Message(
+        Kind.COMMENT_RECEIVED,
+        _("New comment: %(post)s"),
+        _("%(author)s has commented on “%(post)s”."),
+        COMMENT,
+    ),
     "staff_webhook_paused": Message(
         Kind.WEBHOOK_PAUSED,
         _("A webhook was stopped"),
@@ -363,6 +413,8 @@ TO_STAFF: dict[str, Message] = {
     ),
 }
 
+TO_CLIENTS |= support.TO_CLIENTS
+TO_STAFF |= support.TO_STAFF
 MESSAGES: dict[str, Message] = {**TO_CLIENTS, **TO_STAFF}
 
 # Further sentences of a message, each with placeholders of its own.

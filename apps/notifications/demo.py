@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from apps.accounts.models import Account
-from apps.checkout.demo import furnishings
+from apps.core.demo import furnishings
 from apps.notifications.models import Channel
 from apps.notifications.services.reminder_rules import create_rule
 

@@ -8,16 +8,20 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from apps.accounts.models import Account
+from apps.accounts.models import Account, Membership
 from apps.bookings.models import Booking, BookingDocument, Review, WaitlistOffer
 from apps.catalog.models import Practitioner, Service
 from apps.checkout.waitlist import token_of
-from apps.clients.models import Client
+from apps.clients.models import Client, ClientExport, ClientImport, ClientTask
+from apps.content.models import BlogComment
 from apps.core.models import Event
 from apps.core.tenancy import current_account_id
 from apps.notifications.words import Instant, Money, Span
 from apps.orders.models import Order
 from apps.payments.models import Dispute, GiftCode, Invoice, Payment, Refund
+from apps.sites.models import SiteOwnership, SiteTransfer
+from apps.tickets.models import Ticket, TicketTime
+from apps.users.models import User
 
 
 @dataclass(slots=True)
@@ -34,6 +38,8 @@ class Scene:
     start: datetime | None = None
     end: datetime | None = None
     practitioners: dict[int, Practitioner] = field(default_factory=dict)
+    in_charge: User | None = None
+    """Who looks after it, and is told instead of the managers."""
 
 
 Reader = Callable[[Event], Scene | None]
@@ -142,6 +148,9 @@ def _order(event: Event) -> Scene | None:
     if until is not None:
         scene.facts["until"] = Instant(until - timedelta(seconds=1))
         scene.zone = order.account.timezone
+    why = before_and_after(event, "why")[1]
+    if why is not None:
+        scene.facts["why"] = str(why)
     return scene
 
 
@@ -220,6 +229,14 @@ def _review(event: Event) -> Scene | None:
     return scene
 
 
+def _comment(event: Event) -> Scene | None:
+    comment = BlogComment.objects.select_related("post").filter(pk=event.subject_id).first()
+    if comment is None:
+        return None
+    facts = {"author": comment.author_name, "post": comment.post.title, "comment_id": comment.pk}
+    return Scene(comment, facts, {"comment": comment.pk, "post": comment.post_id})
+
+
 def _service(event: Event) -> Scene | None:
     service = Service.objects.filter(pk=event.subject_id).first()
     start = moment(before_and_after(event, "start_time")[1])
@@ -239,16 +256,90 @@ def _service(event: Event) -> Scene | None:
     return scene
 
 
+def _ticket(event: Event) -> Scene | None:
+    ticket = Ticket.objects.select_related(*WITH_LOGIN).filter(pk=event.subject_id).first()
+    if ticket is None:
+        return None
+    facts = {"number": ticket.number, "subject": ticket.subject, "client": ticket.client.full_name, "ticket_id": ticket.pk}
+    scene = Scene(ticket, facts, {"ticket": ticket.pk}, ticket.client)
+    # Who looked after it then, so that every run tells the same people.
+    assignee = Membership.objects.select_related("user__customer").filter(pk=before_and_after(event, "assignee")[1]).first()
+    if assignee is not None and assignee.is_active and assignee.user.is_active:
+        scene.in_charge = assignee.user
+    spent = before_and_after(event, "time")[1]
+    if spent is not None:
+        return _with_time(scene, spent)
+    return scene
+
+
+def _with_time(scene: Scene, spent: int) -> Scene | None:
+    """What work on a ticket has used up."""
+    found = TicketTime.objects.select_related("booking__service", "booking__practitioner__member__user")
+    time = found.filter(pk=spent).first()
+    if time is None or time.booking.practitioner is None:
+        return None
+    scene.facts.update({"minutes": time.minutes, "service": time.booking.service.name})
+    scene.data["booking"] = time.booking_id
+    scene.practitioners = {time.booking.practitioner_id: time.booking.practitioner}
+    return scene
+
+
+def _site(model: Any) -> Reader:
+    """An ownership, or an offer of one."""
+
+    def read(event: Event) -> Scene | None:
+        row = model.objects.select_related("account", "site", *WITH_LOGIN).filter(pk=event.subject_id).first()
+        if row is None:
+            return None
+        facts: dict[str, Any] = {"site": row.site.site_title}
+        until = moment(before_and_after(event, "expires_at")[1])
+        if until is not None:
+            facts["until"] = Instant(until)
+        return Scene(row, facts, {"site_id": str(row.site.site_id)}, row.client, zone=row.account.timezone)
+
+    return read
+
+
 def _anything(event: Event) -> Scene | None:
     """Of rows that other apps on this floor keep only the event itself is read."""
     why = before_and_after(event, "state_reason")[1]
     return Scene(None, {"why": str(why or "?")}, {event.subject_type.rpartition(".")[2]: event.subject_id})
 
 
+def _task(event: Event) -> Scene | None:
+    task = ClientTask.objects.select_related("client", "assignee__user__customer").filter(pk=event.subject_id, done_at=None).first()
+    if task is None:
+        return None
+    scene = Scene(task, {"task": task.title, "client": task.client.full_name, "client_id": task.client_id}, {"client_task": task.pk})
+    if task.assignee is not None and task.assignee.is_active and task.assignee.user.is_active:
+        scene.in_charge = task.assignee.user
+    return scene
+
+
+def _import(event: Event) -> Scene | None:
+    source = ClientImport.objects.filter(pk=event.subject_id).first()
+    if source is None:
+        return None
+    counts = {name: before_and_after(event, name)[1] or 0 for name in ("created", "updated", "skipped", "bad")}
+    return Scene(source, {"name": source.name, "import_id": source.pk, **counts}, {"client_import": source.pk})
+
+
+def _export(event: Event) -> Scene | None:
+    export = ClientExport.objects.select_related("requested_by").filter(pk=event.subject_id).first()
+    if export is None:
+        return None
+    who = export.requested_by.email if export.requested_by is not None else "?"
+    return Scene(export, {"who": who, "export_id": export.pk}, {"client_export": export.pk})
+
+
 READERS: dict[str, Reader] = {
+    "clients.clientexport": _export,
+    "clients.clientimport": _import,
+    "clients.clienttask": _task,
     "bookings.booking": _booking,
     "bookings.waitlistoffer": _offer,
     "bookings.review": _review,
+    "content.blogcomment": _comment,
     "catalog.service": _service,
     "orders.order": _order,
     "payments.payment": _money(Payment, "payment"),
@@ -256,6 +347,9 @@ READERS: dict[str, Reader] = {
     "payments.dispute": _money(Dispute, "dispute"),
     "payments.invoice": _invoice,
     "payments.giftcode": _gift,
+    "tickets.ticket": _ticket,
+    "sites.siteownership": _site(SiteOwnership),
+    "sites.sitetransfer": _site(SiteTransfer),
     "integrations.webhookendpoint": _anything,
 }
 

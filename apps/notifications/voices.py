@@ -55,6 +55,7 @@ def _by_somebody(event: Event) -> bool:
 
 
 _HAD_TIME = _not(_before("status", "draft"))
+_BY_US, _BY_THEM = _after("by", "provider"), _after("by", "client")
 _SURE = _before("status", "confirmed", "checked_in", "pending")
 
 VOICES: dict[str, tuple[Voice, ...]] = {
@@ -123,13 +124,49 @@ VOICES: dict[str, tuple[Voice, ...]] = {
     "gift_code.active": (Voice(CLIENT, "gift_code_ready", 35),),
     # The rest
     "review.created": (Voice(PRACTITIONER, "staff_review_received", 50, of="row"),),
+    "comment.created": (
+        Voice(MANAGERS, "staff_comment_waiting", 50, _after("status", "pending")),
+        Voice(MANAGERS, "staff_comment_received", 50, _after("status", "approved")),
+    ),
     "review.replied": (Voice(CLIENT, "review_replied", 50),),
     "review.hidden": (Voice(CLIENT, "review_hidden", 50),),
+    "site.owner_added": (Voice(CLIENT, "site_added", 38),),
+    "site.owner_removed": (Voice(CLIENT, "site_removed", 38),),
+    "site.transfer_offered": (Voice(CLIENT, "site_offered", 30),),
+    "order.site_waiting": (Voice(MANAGERS, "staff_site_waiting", 30),),
+    "order.site_kept": (Voice(MANAGERS, "staff_site_kept", 30),),
     "document.added": (
         Voice(CLIENT, "document_shared", 70, _after("is_shared", True)),
         Voice(PRACTITIONER, "staff_document_added", 70, of="row"),
     ),
     "document.updated": (Voice(CLIENT, "document_shared", 70, _both(_after("is_shared", True), _before("is_shared", False))),),
+    "client_import.finished": (Voice(MANAGERS, "staff_import_finished", 30, _not(_by_somebody)),),
+    "task.due": (Voice(MANAGERS, "staff_task_due", 20),),
+    "client.list_exported": (Voice(MANAGERS, "staff_list_exported", 30),),
+    # Support
+    "ticket.opened": (
+        Voice(CLIENT, "ticket_opened", 20, _BY_US),
+        Voice(MANAGERS, "staff_ticket_opened", 20, _BY_THEM),
+        Voice(MANAGERS, "staff_ticket_assigned", 30, _both(_BY_US, _not(_after("assignee", None)))),
+    ),
+    "ticket.assigned": (Voice(MANAGERS, "staff_ticket_assigned", 30, _not(_after("assignee", None))),),
+    "ticket.replied": (Voice(CLIENT, "ticket_replied", 20, _BY_US), Voice(MANAGERS, "staff_ticket_replied", 20, _BY_THEM)),
+    "ticket.attachment_added": (Voice(CLIENT, "ticket_file", 60, _BY_US), Voice(MANAGERS, "staff_ticket_file", 60, _BY_THEM)),
+    "ticket.status_changed": (
+        Voice(CLIENT, "ticket_started", 40, _both(_BY_US, _after("action", "start"))),
+        Voice(CLIENT, "ticket_waiting", 40, _both(_BY_US, _after("action", "wait"))),
+        Voice(CLIENT, "ticket_resolved", 40, _both(_BY_US, _after("action", "resolve"))),
+        Voice(CLIENT, "ticket_closed", 40, _both(_BY_US, _after("action", "close"))),
+        Voice(CLIENT, "ticket_reopened", 40, _both(_BY_US, _after("action", "reopen"))),
+        Voice(MANAGERS, "staff_ticket_closed", 40, _both(_BY_THEM, _after("action", "close"))),
+        Voice(MANAGERS, "staff_ticket_reopened", 40, _both(_BY_THEM, _after("action", "reopen"))),
+    ),
+    # Work that was done is no new appointment: it speaks instead of the session that it used up.
+    "ticket.time_logged": (Voice(CLIENT, "ticket_time", 10), Voice(PRACTITIONER, "staff_ticket_time", 10)),
+    "ticket.overdue": (
+        Voice(MANAGERS, "staff_ticket_unanswered", 10, _after("what", "first_answer")),
+        Voice(MANAGERS, "staff_ticket_unsolved", 5, _after("what", "solution")),
+    ),
     "webhook_endpoint.paused": (Voice(MANAGERS, "staff_webhook_paused", 10, _not(_by_somebody)),),
     "webhook_endpoint.disabled": (Voice(MANAGERS, "staff_webhook_paused", 10, _not(_by_somebody)),),
 }

@@ -26,5 +26,19 @@ invariant(
     SELECT o.id FROM orders_order o JOIN clients_client c ON c.id IN (o.client_id, o.payer_id) WHERE c.account_id <> o.account_id
     UNION ALL SELECT o.id FROM orders_order o JOIN packages_package p ON p.id = o.package_id WHERE p.account_id <> o.account_id
     UNION ALL SELECT o.id FROM orders_order o JOIN catalog_service s ON s.id = o.service_id WHERE s.account_id <> o.account_id
+    UNION ALL SELECT o.id FROM orders_order o JOIN sites_site s ON s.id = o.site_id WHERE s.account_id <> o.account_id
+    """,
+)
+invariant(
+    "I22.sales",
+    "A site that was paid an hour ago belongs to its client, if they have a login and it is nobody else's.",
+    """
+    SELECT o.id FROM orders_order o
+    JOIN sites_site s ON s.id = o.site_id AND s.status <> 'archived'
+    JOIN clients_client c ON c.id = o.client_id AND c.customer_id IS NOT NULL
+    WHERE o.order_type = 'site' AND o.status = 'active' AND o.payment_status IN ('paid', 'overpaid') AND o.frozen_at IS NULL
+      AND o.updated_at < now() - interval '1 hour'
+      AND NOT EXISTS (SELECT 1 FROM sites_siteownership w WHERE w.site_id = o.site_id AND w.ended_at IS NULL AND w.role = 'owner'
+                      AND w.client_id <> o.client_id)
     """,
 )

@@ -15,6 +15,7 @@ from apps.clients.models import Client
 from apps.core.constraints import SameAccount, TenantKey
 from apps.core.models import TenantForeignKey, TenantModel, history, scoped
 from apps.packages.models import Package
+from apps.sites.models import Site
 
 
 class Order(TenantModel):
@@ -22,13 +23,14 @@ class Order(TenantModel):
 
     ``status`` follows from the sessions and dates, ``payment_status`` and the paid and refunded sums from the payments; both
     are caches kept by the services. ``package_metadata`` is the snapshot of what was sold: later edits of the catalogue
-    never touch it.
+    never touch it. The order of a site has no sessions: it is completed once the site belongs to the client.
     """
 
     class Type(models.TextChoices):
         SERVICE = "service"
         PACKAGE = "package"
         GIFT = "gift"
+        SITE = "site"
 
     class TaxRounding(models.TextChoices):
         """Where tax is rounded: on each line, or once per rate; then from the sum of nets, or so that the gross stays (rules.md §7)."""
@@ -57,6 +59,7 @@ class Order(TenantModel):
     order_type = models.CharField(max_length=10, choices=Type.choices)
     service = TenantForeignKey(Service, models.RESTRICT, related_name="orders", null=True, blank=True)
     package = TenantForeignKey(Package, models.RESTRICT, related_name="orders", null=True, blank=True)
+    site = TenantForeignKey(Site, models.RESTRICT, related_name="orders", null=True, blank=True, db_index=False)
     subtotal_cents = models.PositiveBigIntegerField()
     discount_cents = models.PositiveBigIntegerField(default=0)
     tax_cents = models.PositiveBigIntegerField(default=0)
@@ -97,13 +100,19 @@ class Order(TenantModel):
             SameAccount("payer", name="orders_order_payer_account"),
             SameAccount("service", name="orders_order_service_account"),
             SameAccount("package", name="orders_order_package_account"),
+            SameAccount("site", name="orders_order_site_account"),
             SameAccount("parent", name="orders_order_parent_account"),
             UniqueConstraint(fields=["account", "number"], name="orders_order_unique_number"),
             CheckConstraint(
-                condition=Q(order_type="service", service__isnull=False, package=None)
-                | Q(order_type="package", package__isnull=False, service=None)
-                | Q(order_type="gift", package=None, service=None),
+                condition=Q(order_type="service", service__isnull=False, package=None, site=None)
+                | Q(order_type="package", package__isnull=False, service=None, site=None)
+                | Q(order_type="gift", package=None, service=None, site=None)
+                | Q(order_type="site", site__isnull=False, package=None, service=None),
                 name="orders_order_one_subject",
+            ),
+            # One sale of a site at a time: its order is active until the site is handed over or the sale is given up.
+            UniqueConstraint(
+                fields=["account", "site"], condition=Q(order_type="site", status="active"), name="orders_order_one_sale_of_site"
             ),
             CheckConstraint(condition=Q(discount_cents__lte=F("subtotal_cents")), name="orders_order_discount"),
             CheckConstraint(condition=Q(refunded_cents__lte=F("paid_cents")), name="orders_order_refunded_of_paid"),
@@ -115,6 +124,7 @@ class Order(TenantModel):
                 fields=["expires_at"], name="orders_order_expiring", condition=Q(status__in=["active", "paused"])
             ),  # warnings, forfeiture
             Index(fields=["account", "parent"], name="orders_order_transfers", condition=Q(parent__isnull=False)),
+            Index(fields=["account", "site"], name="orders_order_of_site", condition=Q(site__isnull=False)),
         ]
 
     def __str__(self) -> str:

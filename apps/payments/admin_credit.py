@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from apps.core.admin import ReadOnlyAdmin, TenantAdmin
-from apps.payments.models import GiftCode, ReferralReward, Wallet, WalletLot
+from apps.payments.models import GiftCode, OrderReferral, ReferralReward, Wallet, WalletLot
 
 
 @admin.register(Wallet)
@@ -53,3 +53,14 @@ class ReferralRewardAdmin(TenantAdmin):
     ordering = ("-created_at", "-pk")
     list_select_related = ("referrer", "referee", "order")
     writes = frozenset()
+
+
+@admin.register(OrderReferral)
+class OrderReferralAdmin(ReadOnlyAdmin):
+    """Whose code buyers without a login have named."""
+
+    resource = "wallet"
+    list_display = ("created_at", "order", "inviter")
+    search_fields = ("order__number",)
+    ordering = ("-created_at", "-pk")
+    list_select_related = ("order", "inviter__user")

@@ -14,5 +14,7 @@ class PaymentsConfig(AppConfig):
             handlers,
             handlers_credit,
             handlers_invoices,
+            merging,
+            subjects,
             tasks_credit,
         )

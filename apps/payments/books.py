@@ -35,6 +35,13 @@ def follow_session(booking: Booking, event: Event) -> None:
     _at_end(booking.order_id)
 
 
+@within("order.completed")
+def follow_site(order: Order, event: Event) -> None:
+    """A site was handed over, so its price is earned; of sessions each one's end says so."""
+    if order.order_type == Order.Type.SITE:
+        _at_end(order.pk)
+
+
 @within("order.paid", "order.overpaid")
 def follow_payment(order: Order, event: Event) -> None:
     """Its sessions are paid, too (rules.md §0)."""

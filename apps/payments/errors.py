@@ -53,6 +53,13 @@ class InsufficientFunds(DomainError):
     default_message = "The wallet does not hold enough."
 
 
+class ReferralRefused(DomainError):
+    """A referral code cannot be entered (any more); ``why`` is `already_invited`, `bought_before` or `own_code`."""
+
+    code = "referral_refused"
+    default_message = "This referral code cannot be used."
+
+
 class NoWallet(DomainError):
     """Only a client with a login has a wallet."""
 

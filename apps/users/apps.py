@@ -7,7 +7,11 @@ class UsersConfig(AppConfig):
     def ready(self) -> None:
         from allauth.account.signals import email_confirmed
 
-        from apps.users import doctor  # noqa: F401  registers invariants
+        from apps.core import storage
+        from apps.users import doctor, logins  # noqa: F401  registers invariants, and what becomes of an erased login
         from apps.users.api.signals import email_was_confirmed
+        from apps.users.models import Customer, PersonExport
 
         email_confirmed.connect(email_was_confirmed, dispatch_uid="users.email_was_confirmed")
+        storage.keeps(Customer, "image")
+        storage.keeps(PersonExport, "storage_key")

@@ -9,6 +9,7 @@ from phonenumber_field.formfields import PhoneNumberField
 
 from apps.location.models import Country
 from apps.users.models import Customer, User
+from apps.users.selectors import customer_with_code
 
 
 class TextField(forms.CharField):
@@ -49,8 +50,8 @@ class SignupForm(forms.Form):
         return found
 
     def clean_referral_code(self) -> Customer | None:
-        code = self.cleaned_data["referral_code"].upper()
-        found = Customer.objects.filter(referral_code=code).first() if code else None
+        code = self.cleaned_data["referral_code"]
+        found = customer_with_code(code) if code else None
         if code and found is None:
             raise ValidationError("There is no such referral code.", code="does_not_exist")
         return found

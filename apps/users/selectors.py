@@ -29,6 +29,11 @@ def group_users_by_type(users: Iterable[User]) -> dict[str, list[User]]:
     return groups
 
 
+def customer_with_code(code: str) -> Customer | None:
+    """Whose referral code this is, however it is typed; None for a code that nobody has."""
+    return Customer.objects.filter(referral_code=code.strip().upper(), user__is_active=True).select_related("user").first()
+
+
 def has_verified_email(user: User, email: str | None = None) -> bool:
     """Whether the user has proved the login's address (or ``email``, in its normalised spelling)."""
     return EmailAddress.objects.filter(user_id=user.pk, email=email or user.email, verified=True).exists()

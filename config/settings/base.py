@@ -25,12 +25,15 @@ INSTALLED_APPS = [
     "apps.accounts",
     "apps.clients",
     "apps.catalog",
+    "apps.sites",
     "apps.packages",
     "apps.scheduling",
     "apps.orders",
     "apps.bookings",
     "apps.payments",
     "apps.checkout",
+    "apps.tickets",
+    "apps.content",
     "apps.notifications",
     "apps.integrations",
     "apps.legacy",
@@ -201,7 +204,10 @@ API_TOKEN_DAYS = env.int("API_TOKEN_DAYS", default=90)
 INVITATION_HOURS = 72
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.api.authentication.TokenAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "apps.accounts.api.authentication.TokenAuthentication",
+        "apps.clients.api.authentication.GuestAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["apps.core.api.permissions.AllowRole"],
     "DEFAULT_RENDERER_CLASSES": ["apps.core.api.json.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["apps.core.api.json.JSONParser"],
@@ -239,6 +245,14 @@ SPECTACULAR_SETTINGS = {
         "WaitlistStatus": "apps.bookings.models.WaitlistEntry.Status",
         "WaitlistOfferStatus": "apps.bookings.models.WaitlistOffer.Status",
         "ReviewStatus": "apps.bookings.models.Review.Status",
+        "PostStatus": "apps.content.models.BlogPost.Status",
+        "CommentStatus": "apps.content.models.BlogComment.Status",
+        "TicketStatus": "apps.tickets.models.Status",
+        "TicketSide": "apps.tickets.models.talk.SIDES",
+        "SiteStatus": "apps.sites.models.Site.Status",
+        "SiteTransferStatus": "apps.sites.models.SiteTransfer.Status",
+        "SiteOwnerRole": "apps.sites.models.SiteOwnership.Role",
+        "RoleEnum": "apps.accounts.models.Role",
         "SeriesStatus": "apps.bookings.models.BookingSeries.Status",
         "OccurrenceFit": "apps.bookings.api.staff.serializers.series.STATUSES",
         "PaymentState": "apps.payments.models.Payment.Status",
@@ -258,6 +272,9 @@ SPECTACULAR_SETTINGS = {
         "OutwardChannel": "apps.notifications.models.deliveries.OUTWARD_CHOICES",
         "Language": [("en", "English"), ("de", "Deutsch"), ("es", "Español")],
         "WebhookEndpointState": "apps.integrations.models.WebhookEndpoint.State",
+        "ClientImportState": "apps.clients.models.ClientImport.State",
+        "ClientImportRowState": "apps.clients.models.ClientImportRow.State",
+        "ClientExportState": "apps.clients.models.ClientExport.State",
         "WebhookDeliveryState": "apps.integrations.models.WebhookDelivery.State",
     },
 }
@@ -290,7 +307,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 
 MAX_BODY_BYTES = 1_000_000
-MAX_UPLOAD_BYTES = 10_500_000
+MAX_UPLOAD_BYTES = 21_500_000
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 
 # manage.py serve, worker and demo; make exports what is not set as empty

@@ -13,6 +13,7 @@ from django.test import Client
 
 import factories
 from apps.accounts.models import Account, ApiToken, Role
+from apps.clients.models import ClientConsent
 from apps.core.events import emit
 from apps.core.models import Event, IdempotencyKey, TenantModel
 from apps.core.tenancy import account_scope
@@ -30,13 +31,30 @@ FROZEN: dict[type[models.Model], tuple[str, ...]] = {
     Invoice: ("series", "number"),
     CreditNote: ("series", "number"),
     LedgerTransaction: ("memo",),
+    ClientConsent: ("purpose", "source"),
 }
 
 for module in pkgutil.iter_modules(factories.__path__):
     importlib.import_module(f"factories.{module.name}")
 
 # Texts with a meaning of their own, which a made-up word would break.
-FIXED = {"state_reason", "timezone", "local_start", "language", "password", "digest", "token_key", "phone_number", "image", "username"}
+FIXED = {
+    "state_reason",
+    "timezone",
+    "local_start",
+    "language",
+    "password",
+    "digest",
+    "token_key",
+    "address_digest",
+    "link_digest",
+    "token_digest",
+    "storage_key",
+    "site_url",
+    "phone_number",
+    "image",
+    "username",
+}
 
 
 def _factories() -> dict[type[models.Model], Any]:

@@ -7,7 +7,7 @@ from django.db.migrations.state import ProjectState
 from django.db.models import F, ForeignKey, UniqueConstraint
 from psycopg.errors import ForeignKeyViolation
 
-from apps.core.constraints import SameAccount, TenantKey
+from apps.core.constraints import KnownInAccount, SameAccount, TenantKey
 from apps.core.db import constraint_name, rows
 from apps.core.models import TenantForeignKey
 from apps.core.operations import BY_ACCOUNTS, TenantPolicies
@@ -19,7 +19,7 @@ quote = connection.ops.quote_name
 
 
 def _all(kind: type) -> list[tuple[type, object]]:
-    return [(model, one) for model in tenant_models() for one in model._meta.constraints if isinstance(one, kind)]
+    return [(model, one) for model in tenant_models() for one in model._meta.constraints if type(one) is kind]
 
 
 def _constraint_id(value):
@@ -127,13 +127,35 @@ def test_same_account_survives_its_own_description():
     assert len({constraint, SameAccount("service", name="x")}) == 1
 
 
+@pytest.mark.parametrize(("model", "constraint"), _all(KnownInAccount), ids=_constraint_id)
+def test_the_key_to_a_person_that_the_account_knows_is_checked_at_once_and_can_wait_for_a_merge(db, model, constraint):
+    definition, deferrable, deferred, validated = rows(
+        "SELECT pg_get_constraintdef(oid), condeferrable, condeferred, convalidated FROM pg_constraint WHERE conname = %s",
+        [constraint.name],
+    )[0]
+    through, field = apps.get_model(constraint.through)._meta.db_table, model._meta.get_field(constraint.field).column
+
+    mine = constraint.column or field
+    assert definition == f"FOREIGN KEY (account_id, {mine}) REFERENCES {through}(account_id, {field}) DEFERRABLE"
+    assert (deferrable, deferred, validated) == (True, False, True)
+
+
+def test_known_in_account_survives_its_own_description():
+    constraint = KnownInAccount("customer", through="clients.Client", column="current_customer", name="x")
+    _, args, kwargs = constraint.deconstruct()
+
+    assert KnownInAccount(*args, **kwargs) == constraint
+    assert constraint != KnownInAccount("customer", through="clients.Client", name="x")
+    assert constraint != SameAccount("customer", name="x")
+
+
 def test_every_reference_between_tenant_models_is_guarded():
     """Each TenantForeignKey has its key, each key names a TenantForeignKey, each target can be a target."""
     for model in tenant_models():
         references = {f.name for f in model._meta.local_concrete_fields if isinstance(f, TenantForeignKey)}
         if is_historical(model):
             continue  # a history keeps what was, also when the other row is gone
-        guarded = {one.field for one in model._meta.constraints if isinstance(one, SameAccount)}
+        guarded = {one.field for one in model._meta.constraints if type(one) is SameAccount}
         assert guarded == references, model
         for name in references:
             target = model._meta.get_field(name).related_model

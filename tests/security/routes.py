@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 from typing import Any
+from uuid import UUID
 
 from django.db import models
 from django.test.client import MULTIPART_CONTENT
@@ -19,6 +21,7 @@ from apps.core.api.doors import Door
 from apps.core.api.fields import ShapedField
 from apps.core.api.schema import AutoSchema
 from apps.payments.models import Payment
+from apps.sites.models import Site
 from factories.feeds import feed_token
 from tests.security.worlds import World, is_historical, tenant_models
 
@@ -27,7 +30,24 @@ from tests.security.worlds import World, is_historical, tenant_models
 NOT_DOORS = frozenset({"/api/schema/", "/api/docs/", "/api/webhooks/{provider}/{slug}/"})
 NO_BODY = frozenset({"get", "delete"})
 # Routes whose path does not carry the primary key of their model.
-LOOKUPS: dict[str, str] = {"token": "public_id"}
+LOOKUPS: dict[str, str] = {
+    "token": "public_id",
+    "public-blog-post": "slug",
+    "public-blog-comment": "post.slug",
+    "public-blog-like": "post.slug",
+    "site": "site_id",
+    "site-owner": "site.site_id",
+    "customer-site": "site.site_id",
+    "customer-site-transfer": "site.site_id",
+}
+# Models that bodies name by something else than their primary key.
+NAMED_BY: dict[type[models.Model], str] = {Site: "site_id"}
+
+
+def named(row: models.Model) -> Any:
+    """What stands for a row in a body."""
+    found = getattr(row, NAMED_BY.get(type(row), "pk"))
+    return str(found) if isinstance(found, UUID) else found
 
 
 @dataclass(frozen=True)
@@ -57,13 +77,16 @@ class Route:
 
     def row_of(self, world: World) -> dict[str, str]:
         """What stands for the world's row in this route's path."""
-        (name,) = set(self.arguments) - {"slug"}
-        if name == "token":
-            return {name: token_of(world.account.pk, world.of(Payment).pk)}
-        if name == "secret":
-            return {name: feed_token(world.of(Client).pk)}
-        assert name == "pk", f"{self}: say here what {name} stands for"
-        return {name: str(getattr(world.of(self.view.model), LOOKUPS.get(self.basename, "pk")))}
+        if "token" in self.arguments:
+            return {"token": token_of(world.account.pk, world.of(Payment).pk)}
+        if "secret" in self.arguments:
+            return {"secret": feed_token(world.of(Client).pk)}
+        return self.named_by(world.of(self.view.model))
+
+    def named_by(self, row: models.Model) -> dict[str, str]:
+        """What stands for a row of the view's model in this route's path: its key, and with an owner of a site their customer's, too."""
+        paths = {"pk": LOOKUPS.get(self.basename, "pk"), "customer": "customer_id"}
+        return {name: str(attrgetter(paths[name])(row)) for name in self.arguments if name != "slug"}
 
     def at(self, world: World, **row: str) -> str:
         """This address at the world's account, for its own row unless another is given."""

@@ -10,7 +10,7 @@ from apps.catalog.models import Service
 from apps.users.models import Address
 from factories.accounts import token_for
 from tests.conftest import ApiClient
-from tests.security.routes import Route, body_with, call_id, calls, input_serializer, related_filters, related_inputs
+from tests.security.routes import NAMED_BY, Route, body_with, call_id, calls, input_serializer, named, related_filters, related_inputs
 from tests.security.worlds import World, digest
 
 UNKNOWN_PK = 2**62
@@ -88,18 +88,18 @@ def test_foreign_ids_in_bodies_do_not_exist(two_worlds, route, method, path, mod
     client, name = _client(ours), ".".join(map(str, path))
     url = route.at(ours)
     before = digest(theirs.account), digest(ours.account)
-    foreign_pk = theirs.of(model).pk
+    foreign_pk, unknown_pk = named(theirs.of(model)), UNKNOWN_UUID if model in NAMED_BY else UNKNOWN_PK
 
     foreign = _send(client, method, url, body_with(path, foreign_pk))
-    unknown = _send(client, method, url, body_with(path, UNKNOWN_PK))
+    unknown = _send(client, method, url, body_with(path, unknown_pk))
 
     assert foreign.status_code == unknown.status_code == 400, foreign.content
     assert foreign.json()["fields"][name] == [f'Invalid pk "{foreign_pk}" - object does not exist.']
-    assert unknown.json()["fields"][name] == [f'Invalid pk "{UNKNOWN_PK}" - object does not exist.']
+    assert unknown.json()["fields"][name] == [f'Invalid pk "{unknown_pk}" - object does not exist.']
     assert (digest(theirs.account), digest(ours.account)) == before
 
     with transaction.atomic():  # the control: our own row is accepted in the same place
-        own = _send(client, method, url, body_with(path, ours.of(model).pk))
+        own = _send(client, method, url, body_with(path, named(ours.of(model))))
         transaction.set_rollback(True)
     assert name not in (own.json().get("fields") or {}), own.content
 
@@ -205,13 +205,13 @@ def test_malformed_ids_in_the_path_are_not_found(two_worlds, route, method, acti
     ours, _ = two_worlds
     client = _client(ours)
 
-    answers = {}
-    for value in MALFORMED:
-        (name,) = route.row_of(ours)
-        response = _send(client, method, route.at(ours, **{name: value}))
-        answers[value] = (response.status_code, json.loads(response.content)["error"])
+    row, answers = route.row_of(ours), {}
+    for name in row:
+        for value in MALFORMED:
+            response = _send(client, method, route.at(ours, **{**row, name: value}))
+            answers[name, value] = (response.status_code, json.loads(response.content)["error"])
 
-    assert answers == dict.fromkeys(MALFORMED, (404, "not_found"))
+    assert answers == dict.fromkeys(((name, value) for name in row for value in MALFORMED), (404, "not_found"))
 
 
 @pytest.mark.parametrize(("route", "method", "path", "model"), list(_related_calls()))

@@ -80,13 +80,13 @@ def test_another_clients_row_is_not_found(two_worlds, neighbour, route, method, 
     me, them = ApiClient(token_for(ours.owner)), ApiClient(token_for(neighbour.customer.user))
     before = digest(ours.account)
 
-    foreign = _send(me, method, route.url(pk=row.pk))
+    foreign = _send(me, method, route.url(**route.named_by(row)))
     unknown = _send(me, method, route.url(pk=UNKNOWN_PK))
 
     assert _answer(foreign) == _answer(unknown) == (404, {"error": "not_found", "message": "Not found."})
     assert foreign.headers.keys() == unknown.headers.keys()
     assert digest(ours.account) == before
-    assert _send(them, method, route.url(pk=row.pk)).status_code != 404  # the control
+    assert _send(them, method, route.url(**route.named_by(row))).status_code != 404  # the control
 
 
 @pytest.mark.parametrize(("route", "method", "path", "model"), REFERENCES)

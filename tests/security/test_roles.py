@@ -15,7 +15,7 @@ from tests.security.routes import NOT_DOORS, all_patterns, call_id, calls, route
 # What asks the policy and has no address in the API: a page of the admin, and what an action may be asked to bend.
 ADMIN_ONLY = {("event", "retrieve"), ("booking-override", "use")}
 # What anybody may do without a credential.
-OPEN = {("token", "create")}
+OPEN = {("token", "create"), ("claim", "create")}
 # DRF's words when the door says no; a service that refuses a member says so in its own.
 THE_DOORS_NO = "You do not have permission to perform this action."
 SOME_PK = {"pk": "1"}

@@ -24,16 +24,18 @@ from apps.notifications.models import Notification
 from apps.orders.models import ClientPackage, Order
 from apps.packages.models import Package
 from apps.payments.models import CreditNote
-from apps.users.models import Address, Customer, User
+from apps.sites.models import Site, SiteTransfer
+from apps.users.models import Address, Customer, PersonExport, User
 from factories.accounts import AccountFactory, MembershipFactory
 from factories.clients import ClientFactory
 from factories.money import CreditNoteFactory
 from factories.orders import OrderFactory
 from factories.packages import PackageFactory, PackageItemFactory
+from factories.subjects import PersonExportFactory
 from factories.users import AddressFactory, CustomerFactory
 
 # Global rows that belong to one person; the customer door keeps them apart by user.
-PERSONAL: tuple[type[models.Model], ...] = (Customer, Address, ApiToken)
+PERSONAL: tuple[type[models.Model], ...] = (Customer, Address, ApiToken, PersonExport)
 
 
 @cache
@@ -87,7 +89,7 @@ MADE_BY_THE_KERNEL: dict[type[models.Model], Callable[[Account], models.Model]] 
 }
 
 
-FROZEN = ("payments_ledgertransaction", "payments_ledgerentry", "payments_invoice", "payments_invoiceline")
+FROZEN = ("payments_ledgertransaction", "payments_ledgerentry", "payments_invoice", "payments_invoiceline", "clients_clientconsent")
 """Tables whose rows the database lets nobody change: their triggers answer before keys and policies are asked."""
 
 
@@ -123,6 +125,7 @@ def build_world(name: str) -> World:
     world.rows[Customer] = CustomerFactory(user=owner, full_name=f"{name} person")
     world.rows[Address] = AddressFactory(user=owner, line1=f"{name} street")
     world.rows[ApiToken] = ApiToken.objects.create(user=owner, label=f"{name} phone")[0]
+    world.rows[PersonExport] = PersonExportFactory(user=owner)
     client = ClientFactory(account=account, customer=world.rows[Customer], **_texts(Client, name))
     world.rows[Client] = client
     for model in tenant_models():
@@ -139,6 +142,7 @@ def build_world(name: str) -> World:
     sold = OrderFactory(account=account, client=client, order_type=Order.Type.PACKAGE, package=package, service=None)
     with account_scope(account):
         world.rows[ClientPackage] = ClientPackage.objects.get(pk=sold.pk)
+    world.rows[Site] = world.of(SiteTransfer).site  # type: ignore[attr-defined]  # one that is offered to the owner
     world.rows[CreditNote] = CreditNoteFactory(account=account, order__client=client)
     for model in tenant_models():
         if is_historical(model):

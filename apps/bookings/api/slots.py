@@ -15,8 +15,8 @@ from apps.bookings.models import Booking
 from apps.bookings.slots import Diary, Offer, Start, Terms, nearest_starts, offers_of, open_diary
 from apps.catalog.models import Practitioner, Service
 from apps.clients.models import Client
-from apps.core.api.fields import parse_day, parse_instant
 from apps.core.errors import Invalid, UnknownField
+from apps.core.parsing import parse_day, parse_instant
 from apps.scheduling.hours import local_to_instant, offset_spans
 
 MAX_DAYS = 62

@@ -9,8 +9,8 @@ from rest_framework import serializers
 
 from apps.accounts.models import zone_names
 from apps.bookings.errors import LocalTimeAmbiguous, LocalTimeMissing
-from apps.core.api.fields import FIRST_YEAR, LAST_YEAR, OUT_OF_RANGE
 from apps.core.errors import Invalid
+from apps.core.parsing import FIRST_YEAR, LAST_YEAR, OUT_OF_RANGE
 from apps.scheduling import hours
 
 WALL_START = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9](:00)?")

@@ -4,8 +4,6 @@ import hashlib
 import logging
 from typing import Any
 
-from django.db.models import Sum
-
 from apps.accounts.models import Account
 from apps.accounts.selectors import setting
 from apps.bookings.errors import LimitReached
@@ -69,8 +67,7 @@ def _refuse_beyond_limits(account: Account, booking: Booking, size: int) -> None
     if BookingDocument.objects.filter(booking_id=booking.pk).count() >= MAX_PER_BOOKING:
         raise LimitReached(f"A session has at most {MAX_PER_BOOKING} documents.", rule="documents_per_booking")
     quota = setting(account, "document_quota_mb")
-    used = BookingDocument.objects.aggregate(bytes=Sum("size"))["bytes"] or 0
-    if used + size > quota * MEGABYTE:
+    if storage.kept_bytes() + size > quota * MEGABYTE:
         raise LimitReached(f"The {quota} MB that this account has for documents are used up.", rule="document_quota_mb")
 
 

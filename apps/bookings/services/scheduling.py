@@ -37,6 +37,7 @@ from apps.bookings.services.fees import charge_fee
 from apps.bookings.slots import Offer, Terms, find_slots, offers_of
 from apps.catalog.models import Practitioner
 from apps.clients.models import Client
+from apps.clients.services.blocking import refuse_blocked
 from apps.core import quotes
 from apps.core.db import joined
 from apps.core.errors import Invalid, InvalidTransition, StaleVersion
@@ -64,7 +65,7 @@ def schedule_booking(
     A service that requires approval makes it ``pending`` first, unless staff override. Without a practitioner one is allocated.
     Raises AlreadyScheduled, InvalidTransition, StaleVersion, OrderFrozen, PackageExpired, PackagePaused, Invalid (the practitioner does
     not offer the service), NoticeTooShort, BeyondHorizon, OutsideHours, LimitReached, SlotTaken (the last three with alternatives),
-    AlreadyBooked, and of clients PaymentRequired.
+    AlreadyBooked, and of clients PaymentRequired, NotAccepted.
     """
     wish = Wish(start_time, at or timezone.now(), by, override)
     return _take(booking, "schedule", wish, practitioner=practitioner, attendee_name=attendee_name, version=version)
@@ -121,6 +122,7 @@ def _take(
     require(action, booking.status)
     refuse_frozen(booking.order)
     if wish.by == Side.CLIENT:
+        refuse_blocked(booking.client_id)
         refuse_unpaid(booking.order)
     refuse_outside_validity(booking.order, start_time=wish.start_time, at=at)
     free_lapsed_holds(locked, at)

@@ -11,6 +11,8 @@ from apps.accounts.models import Account, Role
 from apps.checkout.demo.businesses import ADMIN, BUSINESSES
 from apps.checkout.demo.opening import open_business
 from apps.checkout.demo.trading import trade
+from apps.checkout.demo.websites import make_websites
+from apps.core.demo import follow_ups
 from apps.core.events import acting
 from apps.core.tenancy import account_scope
 from apps.users.models import User
@@ -71,4 +73,7 @@ def load(say: Callable[[str], None], *, at: datetime | None = None) -> None:
         opened = open_business(plan, at)
         with account_scope(opened.account), acting(opened.users[Role.FRONT_DESK].pk, "command"):
             done = trade(opened, at)
+            make_websites(opened, at)
+            for follow_up in follow_ups:
+                follow_up(opened.account, at)
         say(f"  {plan.name}: {len(opened.clients)} clients, {done.orders} orders, {done.sessions} sessions, {done.ahead} in the calendar")

@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 from apps.accounts.models import Account, Membership, Role
 from apps.accounts.services.accounts import change_settings, create_account
 from apps.catalog.models import Offering, Practitioner, Service
-from apps.checkout.demo import furnishings
 from apps.checkout.demo.businesses import SHARED_CUSTOMER, Business, PackagePlan, PractitionerPlan, address_of
 from apps.checkout.demo.providers import connect_providers
 from apps.clients.models import Client
 from apps.clients.services import create_client
+from apps.core.demo import furnishings
 from apps.core.events import acting
 from apps.core.tenancy import account_scope
 from apps.location.models import Country

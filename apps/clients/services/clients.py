@@ -4,13 +4,19 @@ from typing import Any
 
 from django.db import transaction
 
+from apps.clients.custom import checked, declared_fields
 from apps.clients.models import Client
 from apps.core.events import emit
 
 
 @transaction.atomic
-def create_client(*, account_id: int, **fields: Any) -> Client:
-    """A new client; emits ``client.created``. Raises IntegrityError when the e-mail or the customer is one already."""
+def create_client(*, account_id: int, is_complete: bool = False, **fields: Any) -> Client:
+    """A new client; emits ``client.created``. ``is_complete``: custom fields that the account requires must have values.
+
+    Raises Invalid for custom fields that are not of their kind, and IntegrityError when the e-mail or the customer is one already.
+    """
+    if is_complete or fields.get("custom_fields"):
+        fields["custom_fields"] = checked(fields.get("custom_fields") or {}, declared_fields(), complete=is_complete)
     client = Client.objects.create(account_id=account_id, **fields)
     emit("client.created", client)
     return client
@@ -18,7 +24,12 @@ def create_client(*, account_id: int, **fields: Any) -> Client:
 
 @transaction.atomic
 def update_client(client: Client, **fields: Any) -> Client:
-    """Change fields; emits ``client.updated`` with what really changed, and nothing when nothing did."""
+    """Change fields; emits ``client.updated`` with what really changed, and nothing when nothing did.
+
+    Raises Invalid for custom fields that are not of their kind.
+    """
+    if fields.get("custom_fields"):
+        fields["custom_fields"] = checked(fields["custom_fields"], declared_fields())
     client = Client.objects.select_for_update(no_key=True).get(pk=client.pk)
     changes = {}
     for name, value in fields.items():

@@ -6,6 +6,7 @@ the view run. ``get_queryset`` is final: a view narrows it in ``narrow`` and can
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 from django.db import IntegrityError, models, transaction
@@ -29,6 +30,30 @@ from apps.core.errors import InUse, Invalid, NotFound
 from apps.core.tenancy import current_account_id
 
 
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """How a view is narrowed for some callers only. The SQL is kept for them, too: what they are goes into it as parameters.
+
+    ``apply`` gets a queryset and, by the names of ``values``, the values (or their placeholders).
+    """
+
+    name: str
+    values: dict[str, tuple[Any, models.Field]]
+    apply: Callable[[QuerySet, Callable[[str], Any]], QuerySet]
+
+    def to(self, queryset: QuerySet) -> QuerySet:
+        """The queryset narrowed for this caller."""
+        return self.apply(queryset, lambda name: models.Value(self.values[name][0], output_field=self.values[name][1]))
+
+    def kept(self, queryset: QuerySet) -> QuerySet:
+        """The same with placeholders."""
+        return self.apply(queryset, lambda name: compiled.Param(name, self.values[name][1]))
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {name: value for name, (value, _) in self.values.items()}
+
+
 class Door(GenericViewSet):
     """Base of all API views. Subclasses say who may enter (``enter``, ``may``); views say which model they serve."""
 
@@ -39,6 +64,8 @@ class Door(GenericViewSet):
     orderings: ClassVar[dict[str, str]] = {"created_at": "created_at", "updated_at": "updated_at"}
     default_ordering: ClassVar[str] = "-created_at"
     search_fields: ClassVar[tuple[str, ...]] = ()
+    ranked: Any = None
+    """Instead of ``search``: a function of (queryset, text, limit) that finds the keys of the best, unless an ordering is asked for."""
     idempotent: ClassVar[frozenset[str]] = frozenset()
     staged: ClassVar[frozenset[str]] = frozenset()
     """POSTs that call the outside world between two transactions: they answer through ``in_stages``."""
@@ -207,7 +234,9 @@ class Door(GenericViewSet):
     def get_queryset(self) -> QuerySet:
         if getattr(self, "swagger_fake_view", False):
             return self.model._base_manager.none()
-        return self.narrow_for_request(self.narrow(self.model.objects.all()))  # type: ignore[attr-defined]
+        rows = self.narrow_for_request(self.narrow(self.model.objects.all()))  # type: ignore[attr-defined]
+        restriction = self.restriction()
+        return restriction.to(rows) if restriction is not None else rows
 
     @classmethod
     def narrow(cls, queryset: QuerySet) -> QuerySet:
@@ -217,6 +246,10 @@ class Door(GenericViewSet):
     def narrow_for_request(self, queryset: QuerySet) -> QuerySet:
         """Narrowing that depends on the caller; a view that needs it gives up the kept SQL."""
         return queryset
+
+    def restriction(self) -> Restriction | None:
+        """Narrowing of some callers only, with which the SQL stays kept; None for everybody else."""
+        return None
 
     def get_object(self) -> Any:
         pk = valid_pk(self.model, self.kwargs[self.lookup_url_kwarg or self.lookup_field])
@@ -239,13 +272,16 @@ class Door(GenericViewSet):
         account_id = current_account_id()
         if account_id is None or type(self).narrow_for_request is not Door.narrow_for_request:
             return list(select(self.get_queryset().filter(pk=pk))[:1])
-        key = self.model._meta.pk
+        key, restriction = self.model._meta.pk, self.restriction()
 
         def build() -> QuerySet:
             with scope(account=compiled.Param("account_id", models.BigIntegerField())):
-                return select(self.narrow(self.model.objects.all()).filter(pk=compiled.Param("pk", key))).order_by("pk")  # type: ignore[attr-defined]
+                rows = self.narrow(self.model.objects.all())  # type: ignore[attr-defined]
+                rows = restriction.kept(rows) if restriction is not None else rows
+                return select(rows.filter(pk=compiled.Param("pk", key))).order_by("pk")
 
-        return compiled.run(("row", type(self), self.model, what), build, {"account_id": account_id, "pk": pk})
+        shape = ("row", type(self), self.model, what, restriction.name if restriction else "")
+        return compiled.run(shape, build, {"account_id": account_id, "pk": pk, **(restriction.parameters if restriction else {})})
 
     def validated(self, serializer_class: Any, request: Request) -> dict[str, Any]:
         """Validated input of an action."""
@@ -280,18 +316,20 @@ class ListMixin:
 
     def listing(self: Any) -> Listing:
         overridden = type(self).narrow_for_request is not Door.narrow_for_request
-        account_id = current_account_id()
+        account_id, restriction = current_account_id(), self.restriction()
         return Listing(
-            view=None if overridden else type(self),
+            view=None if overridden else (type(self), restriction.name if restriction else ""),
             model=self.model,
             serializer_class=self.serializer_class,
             base=self.get_queryset,
+            kept=(lambda: restriction.kept(self.narrow(self.model.objects.all()))) if restriction else None,
             filterset_class=self.filterset_class,
             orderings={"id": "id", **self.orderings},
             default_ordering=self.default_ordering,
             search=self.search if self.search_fields else None,
-            scope_values={"account_id": account_id},
+            scope_values={"account_id": account_id, **(restriction.parameters if restriction else {})},
             scoped=lambda: scope(account=compiled.Param("account_id", models.BigIntegerField())),
+            ranked=type(self).ranked,
         )
 
     def search(self: Any, queryset: QuerySet, text: str) -> QuerySet:

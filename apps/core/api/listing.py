@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -18,8 +18,8 @@ from django_filters import rest_framework as filters
 
 from apps.core import compiled
 from apps.core.api import reading
-from apps.core.api.fields import DAY, parse_day, parse_instant, parse_integer
 from apps.core.errors import Invalid, UnknownField
+from apps.core.parsing import DAY, parse_day, parse_instant, parse_integer
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 100
@@ -209,10 +209,11 @@ class Listing:
 
     The SQL is kept under ``view``, so ``base`` must not depend on the request, or ``kept`` makes the same with parameters (their values
     are in ``scope_values``); without a view nothing is kept.
-    ``search`` applies free text to a queryset. ``orderings`` maps what ``?ordering=`` accepts to a non-null column.
+    ``search`` applies free text to a queryset; ``ranked`` finds the keys of the best that many instead, unless an ordering is asked for:
+    then there is one page and no next one. ``orderings`` maps what ``?ordering=`` accepts to a non-null column.
     """
 
-    view: type | None
+    view: Hashable | None
     model: type[models.Model]
     serializer_class: type[reading.ResourceSerializer]
     base: Callable[[], QuerySet]
@@ -223,6 +224,7 @@ class Listing:
     scope_values: dict[str, Any]
     scoped: Callable[[], Any]
     kept: Callable[[], QuerySet] | None = None
+    ranked: Callable[[QuerySet, str, int], list[Any]] | None = None
 
     def page(self, request: Any) -> dict[str, Any]:
         """The answer: {next, previous, results}. Raises UnknownField or Invalid for parameters that are not declared."""
@@ -237,6 +239,9 @@ class Listing:
         ordering = self._ordering(query.get("ordering"))
         fields = [_field(self.model, name) for name in ordering.names]
         cursor = Cursor.decode(query["cursor"], ordering, fields) if query.get("cursor") else None
+        text = (query.get("search") or "").strip()
+        if text and self.ranked is not None and not query.get("ordering"):
+            return {"next": None, "previous": None, "results": self._best(self.ranked, request, text, size)}
         rows = self._rows(request, ordering, fields, cursor, size)
         more = len(rows) > size
         rows = rows[:size]
@@ -252,6 +257,14 @@ class Listing:
             "previous": self._link(request, Cursor(tuple(keys[0]), True), ordering) if keys and has_previous else None,
             "results": results,
         }
+
+    def _best(self, ranked: Callable[[QuerySet, str, int], list[Any]], request: Any, text: str, size: int) -> list[dict[str, Any]]:
+        """The best finds of a ranked search, in that order."""
+        filterset = self._filterset(request)
+        queryset = filterset.filter_queryset(self.base()) if filterset else self.base()
+        keys = ranked(queryset, text, size)
+        found = {row["id"]: row for row in reading.represent(self.serializer_class, self.base().filter(pk__in=keys))} if keys else {}
+        return [found[key] for key in keys if key in found]
 
     def _rows(self, request: Any, ordering: Ordering, fields: list[models.Field], cursor: Cursor | None, size: int) -> list[Any]:
         plan = reading.plan_of(self.serializer_class)

@@ -62,9 +62,12 @@ class AutoSchema(BaseAutoSchema):
     view: Any
 
     def get_auth(self) -> Any:
-        """Guests may come to the public door; whoever sends a token there is answered as themselves."""
-        auth = super().get_auth()
-        return [{}, *(one for one in auth if one)] if self.view.role == "public" else auth
+        """Nobody has to sign in at the public door; whoever sends a token there is answered as themselves.
+
+        A guest's token is for the views of the customer door that say so.
+        """
+        auth = [one for one in super().get_auth() if one and ("guest" not in one or getattr(self.view, "guests", False))]
+        return [{}, *auth] if self.view.role == "public" else auth
 
     def _is_list(self) -> bool:
         return getattr(self.view, "action", None) == "list" and hasattr(self.view, "listing")
@@ -232,4 +235,18 @@ class TokenScheme(OpenApiAuthenticationExtension):
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         description = "A token from POST /api/auth/tokens/ or from sign-up, sent as `Token <token>`."
+        return {"type": "apiKey", "in": "header", "name": "Authorization", "description": description}
+
+
+class GuestScheme(OpenApiAuthenticationExtension):
+    """``Authorization: Guest …``"""
+
+    target_class = "apps.clients.api.authentication.GuestAuthentication"
+    name = "guest"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        description = (
+            "A token from POST /api/public/{slug}/access-links/open/, sent as `Guest <token>`. It opens a part of `/api/customer/`; "
+            "everywhere else it is answered with 403."
+        )
         return {"type": "apiKey", "in": "header", "name": "Authorization", "description": description}

@@ -50,6 +50,16 @@ class Kind(models.TextChoices):
     REVIEW_HIDDEN = "review_hidden"
     DOCUMENT_SHARED = "document_shared"
     WEBHOOK_PAUSED = "webhook_paused"
+    SITE_OWNERSHIP = "site_ownership"
+    SITE_TRANSFER = "site_transfer"
+    TICKET_OPENED = "ticket_opened"
+    TICKET_REPLIED = "ticket_replied"
+    TICKET_STATUS = "ticket_status"
+    TICKET_OVERDUE = "ticket_overdue"
+    COMMENT_RECEIVED = "comment_received"
+    TASK_DUE = "task_due"
+    IMPORT_FINISHED = "import_finished"
+    EXPORT_READY = "export_ready"
 
 
 class Channel(models.TextChoices):

@@ -5,28 +5,33 @@ Everything is decided by rows that were committed together, so every run of ever
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from apps.accounts.models import Account
 from apps.accounts.selectors import setting
 from apps.bookings.calendar import calendar_of, session_of
 from apps.bookings.models import Booking, Review, Status
+from apps.content.models import BlogComment
 from apps.core.db import joined, rows
 from apps.core.models import Event
 from apps.notifications.catalogue import EXTRAS, MESSAGES, TO_CLIENTS, Message
 from apps.notifications.facts import Scene, account_of, before_and_after, bookings, document_of, moment, of_booking, scene_of
-from apps.notifications.recipients import Recipient, client_reader, managers, practitioner_reader, without
+from apps.notifications.recipients import Recipient, client_reader, managers, member_reader, practitioner_reader, without
 from apps.notifications.rendering import Extra
 from apps.notifications.services.telling import Told, tell
 from apps.notifications.voices import CLIENT, MANAGERS, PRACTITIONER, Voice, voices_of
 from apps.notifications.words import Instant, Lines, Moments, Money, Span
 from apps.orders.models import Order
 from apps.payments.models import OPEN, PROVIDERS, GiftCode, Payment, Refund
+from apps.tickets.models import Ticket
+from apps.tickets.selectors import shown_to_client
 
 SETTLED = (Order.PaymentStatus.PAID, Order.PaymentStatus.OVERPAID)
 MOST_EVENTS = 1000
 """Of one transaction; changes of more are imports and repairs, whose later events speak for themselves."""
 MOST_OTHERS = 10
+MOST_COMMENTS = 20
+"""Of one hour that managers are told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +202,17 @@ def _trouble(name: str) -> Callable[[Event, Scene], str]:
     return resolve
 
 
+def _comment_told(name: str) -> Callable[[Event, Scene], str]:
+    """Of a flood of comments the first ones are told: the others are found beside them."""
+
+    def resolve(event: Event, scene: Scene) -> str:
+        comment = scene.subject
+        lately = BlogComment.objects.filter(created_at__gt=comment.created_at - timedelta(hours=1), pk__lt=comment.pk)
+        return name if lately.count() < MOST_COMMENTS else ""
+
+    return resolve
+
+
 def _review_wanted(event: Event, scene: Scene) -> str:
     """Only people with a login can write one."""
     booking = scene.booking
@@ -230,6 +246,11 @@ def _sessions(name: str) -> Callable[[Event, Scene], str]:
     return resolve
 
 
+def _ticket_of_owner(name: str) -> Callable[[Event, Scene], str]:
+    """Who does not own the site any more hears no more of its tickets."""
+    return lambda event, scene: name if shown_to_client(Ticket.objects.filter(pk=event.subject_id)).exists() else ""
+
+
 def _timed(name: str) -> Callable[[Event, Scene], str]:
     """Nothing is said about a session that had no time."""
     return lambda event, scene: name if "when" in scene.facts else ""
@@ -246,12 +267,14 @@ RESOLVERS: dict[str, Callable[[Event, Scene], str]] = {
     "staff_refund_requested": _refund_waits,
     "staff_refund_failed": _trouble("staff_refund_failed"),
     "staff_payment_review": _trouble("staff_payment_review"),
+    **{name: _comment_told(name) for name in ("staff_comment_waiting", "staff_comment_received")},
     "review_requested": _review_wanted,
     "document_shared": _document_for_client,
     "staff_document_added": _document_for_staff,
     "package_expiring": _sessions("package_expiring"),
     "package_given": _sessions("package_given"),
     "package_got": _sessions("package_got"),
+    **{name: _ticket_of_owner(name) for name in TO_CLIENTS if name.startswith("ticket_")},
     "package_extended": lambda event, scene: "package_extended" if "until" in scene.facts else "",
     **{
         name: _timed(name)
@@ -289,7 +312,8 @@ def _readers(account: Account, chosen: Chosen) -> list[Recipient]:
     if chosen.candidate.voice.to == CLIENT:
         return [client_reader(scene.client, account, zone=scene.zone)] if scene.client is not None else []
     if chosen.candidate.voice.to == MANAGERS:
-        return without(managers(account), event.actor_id)
+        in_charge = [member_reader(scene.in_charge, account)] if scene.in_charge is not None else managers(account)
+        return without(in_charge, event.actor_id)
     practitioner = scene.practitioners.get(chosen.candidate.group)
     return without(practitioner_reader(practitioner, account), event.actor_id) if practitioner is not None else []
 

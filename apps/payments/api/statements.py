@@ -11,8 +11,8 @@ from rest_framework.request import Request
 
 from apps.accounts.models import Account
 from apps.bookings.api.slots import with_plus
-from apps.core.api.fields import DAY, parse_day, parse_instant
 from apps.core.api.reading import InputSerializer
+from apps.core.parsing import DAY, parse_day, parse_instant
 from apps.payments.models import Payment
 from apps.payments.selectors import LINE_KINDS
 

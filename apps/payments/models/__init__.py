@@ -7,6 +7,7 @@ from apps.payments.models.providers import BankLine, Provider, ProviderAccount, 
 from apps.payments.models.terms import Amount, Coupon, CouponUse, DepositRule
 from apps.payments.models.wallet import (
     GiftCode,
+    OrderReferral,
     PointsEntry,
     ReferralReward,
     Wallet,
@@ -33,6 +34,7 @@ __all__ = [
     "InvoiceLine",
     "LedgerEntry",
     "LedgerTransaction",
+    "OrderReferral",
     "Payment",
     "PointsEntry",
     "Provider",

@@ -11,6 +11,7 @@ from apps.core.constraints import SameAccount, TenantKey
 from apps.core.models import TenantForeignKey, TenantModel, TimestampedModel, history
 from apps.orders.models import Order
 from apps.payments.models.payment import Payment, Refund
+from apps.users.models import Customer
 
 
 class Wallet(TimestampedModel):
@@ -221,6 +222,25 @@ class ReferralReward(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.status} {self.points} points"
+
+
+class OrderReferral(TenantModel):
+    """Who brought the buyer of an order, when the buyer named them without a login; whoever has one keeps it there (Customer.inviter).
+
+    It belongs to the order and not to the client, because a guest only claims to be that client.
+    """
+
+    order = TenantForeignKey(Order, models.CASCADE, related_name="referrals", db_index=False)
+    inviter = models.ForeignKey(Customer, models.CASCADE, related_name="referred_orders")
+
+    class Meta:
+        constraints: ClassVar = [
+            SameAccount("order", name="payments_orderreferral_order_account"),
+            UniqueConstraint(fields=["order"], name="payments_orderreferral_one_per_order"),
+        ]
+
+    def __str__(self) -> str:
+        return f"order {self.order_id} by customer {self.inviter_id}"
 
 
 class PointsEntry(TenantModel):

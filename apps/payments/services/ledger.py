@@ -190,9 +190,15 @@ def _wanted(root: Order, lines: Sequence[OrderLine], sessions: Sequence[Booking]
     for session in sessions:
         book, net = _share(session)
         wanted[(book, root.pk, session.pk)] -= net
-    rest = Book.GIFT if root.order_type == Order.Type.GIFT else Book.REVENUE
-    wanted[(rest, root.pk, None)] -= sum(wanted.values())  # price changes that belong to no session
+    wanted[(_rest(root), root.pk, None)] -= sum(wanted.values())  # price changes that belong to no session
     return wanted
+
+
+def _rest(root: Order) -> str:
+    """Where the money of what has no sessions lies: a site is earned once it is handed over."""
+    if root.order_type == Order.Type.GIFT:
+        return Book.GIFT
+    return Book.DEFERRED if root.order_type == Order.Type.SITE and root.status == Order.Status.ACTIVE else Book.REVENUE
 
 
 def _share(session: Booking) -> tuple[str, int]:
@@ -223,6 +229,6 @@ def balances(*, order_id: int | None = None, client_id: int | None = None) -> di
     if order_id is not None:
         entries = entries.filter(order_id=order_id)
     if client_id is not None:
-        entries = entries.filter(client_id=client_id)
+        entries = entries.filter(Q(client=client_id) | Q(client__merged_into=client_id))
     found = entries.values_list("book", "currency").annotate(cents=Sum("amount_cents")).order_by("book", "currency")
     return {(book, currency): cents for book, currency, cents in found}

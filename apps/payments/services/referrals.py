@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from allauth.account.models import EmailAddress
-from django.db.models import Q, Sum
+from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 
 from apps.accounts.models import Account
@@ -19,7 +19,8 @@ from apps.core.events import emit
 from apps.core.money import half_up
 from apps.orders.models import Order
 from apps.orders.services import lock_order
-from apps.payments.models import Payment, PointsEntry, ReferralReward
+from apps.payments.errors import ReferralRefused
+from apps.payments.models import OrderReferral, Payment, PointsEntry, ReferralReward
 from apps.payments.services.collecting import SETTLED
 from apps.payments.services.points import add_points, money_of
 from apps.payments.services.wallet import create_wallet_for_user
@@ -49,16 +50,46 @@ def client_of(customer: Customer, account: Account) -> Client | None:
 
 
 @joined
+def enter_code(*, customer: Customer, inviter: Customer) -> Customer:
+    """A person names who brought them, by that one's code. The first code wins, and only until something was bought.
+
+    What was bought is looked for in the scope that is open: all of the person's businesses at their own door, one at a sale.
+    Raises ReferralRefused.
+    """
+    customer = Customer.objects.select_for_update(no_key=True).get(pk=customer.pk)
+    if customer.inviter_id is not None:
+        raise ReferralRefused("You have named who brought you already.", why="already_invited")
+    if customer.pk in (inviter.pk, inviter.inviter_id):  # one's own, or that of somebody whom one has brought
+        raise ReferralRefused("You cannot be brought by yourself, or by somebody whom you brought.", why="own_code")
+    if has_bought(customer):
+        raise ReferralRefused("A code counts before the first purchase only.", why="bought_before")
+    customer.inviter = inviter
+    customer.save(update_fields=["inviter", "updated_at"])
+    return customer
+
+
+def has_bought(customer: Customer) -> bool:
+    """Whether the person has paid for something with money, at a business in scope."""
+    return _money().filter(client__customer=customer).exists()
+
+
+@joined
+def name_inviter(order: Order, *, inviter: Customer) -> None:
+    """The buyer of a new order, whom no login proves to be who they say, names who brought them."""
+    OrderReferral.objects.create(account_id=order.account_id, order=order, inviter=inviter)
+
+
+@joined
 def note_first_purchase(order: Order, *, at: datetime | None = None) -> ReferralReward | None:
     """The first order that a new client has paid with money: whoever brought them is to be rewarded after the hold.
 
-    None when there is nobody to reward, or the reward is written down already.
+    Whom the login names comes before whom the order names. None when there is nobody to reward, or the reward is written down already.
     """
     at = at or timezone.now()
     Client.objects.select_for_update(no_key=True).get(pk=order.client_id)  # two orders may be paid at once
     order = lock_order(order.pk)
     points, referee = setting(order.account, "referral_points"), order.client
-    inviter = referee.customer.inviter if referee.customer is not None else None
+    inviter = (referee.customer.inviter if referee.customer is not None else None) or _named_by(order)
     referrer = client_of(inviter, order.account) if inviter is not None and points else None
     if referrer is None or referrer == referee or order.payment_status not in SETTLED or not money_of(order)[0] or _bought_before(order):
         return None
@@ -76,9 +107,20 @@ def note_first_purchase(order: Order, *, at: datetime | None = None) -> Referral
     return reward
 
 
+def _named_by(order: Order) -> Customer | None:
+    named = OrderReferral.objects.filter(order=order).select_related("inviter").first()
+    return named.inviter if named is not None else None
+
+
+def _money() -> QuerySet[Payment]:
+    """Payments that brought money in."""
+    payments: QuerySet[Payment] = Payment.objects.filter(captured_cents__gt=0).exclude(method=Payment.Method.WALLET)
+    return payments
+
+
 def _bought_before(order: Order) -> bool:
     """Whether the client has paid for something else with money before this."""
-    money = Payment.objects.filter(order__client=order.client_id, captured_cents__gt=0).exclude(method=Payment.Method.WALLET)
+    money = _money().filter(order__client=order.client_id)
     return money.exclude(order=order).filter(Q(order__payment_status__in=SETTLED) | Q(order__payment_status="refunded")).exists()
 
 

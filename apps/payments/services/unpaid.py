@@ -12,8 +12,10 @@ from apps.core.db import joined
 from apps.core.events import emit
 from apps.orders.models import ONLINE, Order, OrderLine
 from apps.orders.services import add_line, lock_order
+from apps.orders.site_sales import is_for_sale
 from apps.payments.models import OPEN, Payment
 from apps.payments.services.coupons import retake_coupon, return_coupon
+from apps.sites.services import lock_site
 
 UNPAID, PAID_LATE = "Not paid in time.", "Paid late."
 RUNNING = (Order.Status.ACTIVE, Order.Status.PAUSED)
@@ -43,17 +45,24 @@ def give_up_sale(order: Order, *, at: datetime | None = None) -> bool:
         if session.status == Status.DRAFT:
             cancel_booking(session, by=Side.SYSTEM, reason=UNPAID, void=True, at=at)
     if not sessions:
-        _turn_lines(order, of=Order.Status.ACTIVE)
-        _become(order, Order.Status.CANCELLED)
+        void_sale(order, because=UNPAID)
     return_coupon(order)
     return True
+
+
+@joined
+def void_sale(order: Order, *, because: str) -> None:
+    """Take everything off a locked order that has no sessions (a gift code, a site that was not handed over), and end it."""
+    _turn_lines(list(order.lines.order_by("position")), order, because)  # type: ignore[attr-defined]
+    _become(order, Order.Status.CANCELLED)
 
 
 @joined
 def take_up_sale(order: Order, *, at: datetime | None = None) -> bool:
     """The money of a sale that was given up has come: its sessions are its client's again; says whether there were any.
 
-    It keeps the price it was sold for; its coupon is used again as far as it can be (see ``retake_coupon``).
+    It keeps the price it was sold for; its coupon is used again as far as it can be (see ``retake_coupon``). A site that was sold again
+    in the meantime stays with its new sale: the money is left over.
     """
     at = at or timezone.now()
     order = lock_order(order.pk)
@@ -68,24 +77,24 @@ def take_up_sale(order: Order, *, at: datetime | None = None) -> bool:
         return True
     if Booking.objects.filter(order=order).exists() or not order.lines.filter(description=UNPAID).exists():  # type: ignore[attr-defined]
         return False
-    _turn_lines(order, of=Order.Status.CANCELLED)
+    if order.site is not None and not is_for_sale(lock_site(order.site), client_id=order.client_id):
+        return False
+    _turn_lines(list(order.lines.filter(description=UNPAID).order_by("position")), order, PAID_LATE)  # type: ignore[attr-defined]
     _become(order, Order.Status.ACTIVE)
     retake_coupon(order)
     return True
 
 
-# What has no sessions (a gift code) is voided by its lines.
+# What has no sessions is voided by its lines.
 
 
-def _turn_lines(order: Order, *, of: str) -> None:
-    """Take everything off a locked order, or put what was taken off back on it, each line with its own tax."""
-    lines = order.lines.order_by("position")  # type: ignore[attr-defined]
-    turned = list(lines if of == Order.Status.ACTIVE else lines.filter(description=UNPAID))
+def _turn_lines(turned: list[OrderLine], order: Order, description: str) -> None:
+    """Write the opposite of these lines of a locked order, each with its own tax."""
     for line in turned:
         add_line(
             order,
             kind=OrderLine.Kind.ADJUSTMENT,
-            description=UNPAID if of == Order.Status.ACTIVE else PAID_LATE,
+            description=description,
             amount_cents=-line.amount_cents,
             tax_cents=-line.tax_cents,
             tax_rate=line.tax_rate,

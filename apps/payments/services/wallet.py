@@ -6,6 +6,7 @@ with the line of the wallet's statement. Credit stays at the business that gave 
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Case, F, IntegerField, Q, QuerySet, Sum, Value, When
 from django.utils import timezone
@@ -34,6 +35,7 @@ from apps.payments.services.ledger import Leg, post
 from apps.users.models import User
 
 Kind, Source, Status = WalletTransaction.Kind, WalletLot.Source, Payment.Status
+MERGED, UNMERGED = "records merged", "records taken apart again"
 BOUGHT = (Source.TOP_UP, Source.REFUND)
 """Credit that somebody paid for. It is spent after what was given, and only it can buy gift codes."""
 
@@ -266,6 +268,57 @@ def expire_credit(balance_id: int, *, at: datetime | None = None) -> int:
     return before - _lock(balance_id, at or timezone.now()).balance_cents
 
 
+# -- two clients become one
+
+
+@joined
+def join_balances(winner: Client, loser: Client, *, at: datetime) -> dict[str, Any]:
+    """Bring the lots of both clients into the wallet of the login that the winner has now; the books stay as they are.
+
+    Each lot goes as it is, with what of it was spent, so that a refund finds its way back to it. Returns what ``part_balances`` needs.
+    """
+    held = (
+        WalletBalance.objects.filter(client__in=[winner.pk, loser.pk])
+        .order_by("pk")
+        .values_list("pk", "wallet__user__customer", "client_id")
+    )
+    record: dict[str, Any] = {"joined": [], "relabelled": []}
+    for balance_id, customer_id, client_id in list(held):
+        if customer_id != winner.customer_id:
+            record["joined"] += _join(balance_id, winner, at)
+        elif client_id != winner.pk:
+            WalletBalance.objects.filter(pk=balance_id).update(client=winner, updated_at=at)
+            record["relabelled"].append([balance_id, client_id])
+    return record if record["joined"] or record["relabelled"] else {}
+
+
+def _join(balance_id: int, winner: Client, at: datetime) -> list[dict[str, Any]]:
+    source = _lock(balance_id, at)
+    lots = list(WalletLot.objects.filter(balance=source).order_by("pk").values_list("pk", flat=True))
+    if not lots:
+        return []
+    target, cents = _lock_balance(winner, source.currency, at), source.balance_cents
+    WalletLot.objects.filter(pk__in=lots).update(balance=target, updated_at=at)
+    if cents:
+        _write(source, Kind.DEBIT, -cents, reason=MERGED)
+        _write(target, Kind.CREDIT, cents, reason=MERGED)
+    return [{"from": source.pk, "to": target.pk, "lots": lots, "cents": cents}]
+
+
+@joined
+def part_balances(record: dict[str, Any], *, at: datetime) -> None:
+    """Take ``join_balances`` back; nothing of its lots was used since."""
+    for joined_ in record["joined"]:
+        pks = sorted((joined_["from"], joined_["to"]))
+        locked = {pk: WalletBalance.objects.select_for_update(no_key=True).get(pk=pk) for pk in pks}
+        WalletLot.objects.filter(pk__in=joined_["lots"]).update(balance=joined_["from"], updated_at=at)
+        if joined_["cents"]:
+            _write(locked[joined_["to"]], Kind.DEBIT, -joined_["cents"], reason=UNMERGED)
+            _write(locked[joined_["from"]], Kind.CREDIT, joined_["cents"], reason=UNMERGED)
+    for balance_id, client_id in record["relabelled"]:
+        WalletBalance.objects.filter(pk=balance_id).update(client=client_id, updated_at=at)
+
+
 # -- under the lock
 
 
@@ -278,7 +331,11 @@ def _lock_balance(client: Client, currency: str, at: datetime) -> WalletBalance:
         row = WalletBalance(account_id=client.account_id, wallet=wallet, client=client, currency=currency)
         WalletBalance.objects.bulk_create([row], ignore_conflicts=True)  # two may make it at once
         found = mine.values_list("pk", flat=True).get()
-    return _lock(found, at)
+    balance = _lock(found, at)
+    if balance.client_id != client.pk:  # the login was somebody else here, who was merged into another client
+        balance.client = client
+        balance.save(update_fields=["client", "updated_at"])
+    return balance
 
 
 def _lock(balance_id: int, at: datetime) -> WalletBalance:

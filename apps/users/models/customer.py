@@ -2,7 +2,8 @@
 
 import secrets
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
+from uuid import UUID
 
 from django.db import models
 from phonenumber_field.modelfields import PhoneNumberField
@@ -99,3 +100,44 @@ class Customer(TimestampedModel):
     def check_password(self, raw_password: str) -> bool:
         """Whether this is the login's password."""
         return self.user.check_password(raw_password)
+
+    # -- sites (source 003), by reverse relations only: apps.sites lies above. All of it is about current ownerships of sites in use,
+    # of the accounts whose scope is open.
+
+    @property
+    def sites(self) -> list[Any]:
+        """The sites this customer owns: primary first, then as they were acquired."""
+        return [ownership.site for ownership in self._owned().select_related("site").in_order()]
+
+    @property
+    def has_site(self) -> bool:
+        """Whether there is at least one."""
+        return self._owned().exists()
+
+    @property
+    def has_multiple_sites(self) -> bool:
+        """Whether there are several."""
+        return self.site_count > 1
+
+    @property
+    def site_count(self) -> int:
+        """How many there are."""
+        return self._owned().count()
+
+    @property
+    def primary_site(self) -> Any:
+        """The default site: of all accounts' primary ones, the one acquired first; None without a site."""
+        primary = self.get_primary_ownership()
+        return primary.site if primary is not None else None
+
+    def get_primary_ownership(self) -> Any:
+        """The ownership of the primary site (over several accounts: the one acquired first), None without a site."""
+        return self._owned().filter(is_primary=True).select_related("site").order_by("acquired_at", "pk").first()
+
+    def owns_site(self, site: Any) -> bool:
+        """Whether this customer owns a site: the site itself, or the one of this UUID (``site_id``)."""
+        found = self._owned()
+        return (found.filter(site__site_id=site) if isinstance(site, UUID) else found.filter(site=site)).exists()
+
+    def _owned(self) -> Any:
+        return self.owned_sites.live()  # type: ignore[attr-defined]

@@ -81,6 +81,7 @@ def test_an_order_shows_what_was_bought_paid_and_is_due(me, studio):
         "order_type": "package",
         "package": studio.package.pk,
         "service": None,
+        "site": None,
         "status": "active",
         "payment_status": "unpaid",
         "subtotal_cents": 10000,

@@ -49,6 +49,7 @@ def test_the_card_says_who_it_is_and_how_to_pay(studio):
         "country": "DE",
         "prices_include_tax": True,
         "payment_methods": ["bank_transfer", "cash", "wallet"],
+        "referral_points": 0,
     }
 
 

@@ -62,3 +62,16 @@ def test_the_timeline_takes_a_fixed_number_of_statements(owner, studio, statemen
 
     assert len(found) == count
     assert len(captured()) == 4
+
+
+def test_what_happened_to_merged_records_is_there_too(owner, account):
+    loser = owner.post("/api/clients/", {"full_name": "Ada L."}).json()["id"]
+    winner = owner.post("/api/clients/", {"full_name": "Ada Lovelace"}).json()["id"]
+    owner.post(f"/api/clients/{loser}/notes/", {"body": "x"})
+
+    merged = owner.post(f"/api/clients/{winner}/merge/", {"other": loser})
+
+    assert merged.status_code in (200, 201), merged.json()
+    told = [(event["type"], event["subject"]["id"]) for event in owner.get(f"/api/clients/{winner}/timeline/").json()["results"]]
+    assert {("client.created", loser), ("client.created", winner)} <= set(told)
+    assert "note.added" in [name for name, _ in told]

@@ -20,6 +20,19 @@ class SignInSerializer(InputSerializer):
     )
 
 
+class ClaimInput(InputSerializer):
+    """Input of auth/claim/."""
+
+    key = serializers.CharField(max_length=500, help_text="The last part of the address in the mail.")
+    password = serializers.CharField(max_length=1000, trim_whitespace=False)
+
+
+class ClaimedSerializer(serializers.Serializer):
+    """Whose login it is."""
+
+    email = serializers.EmailField()
+
+
 class NewTokenSerializer(serializers.Serializer):
     """The only time that the token itself is shown."""
 

@@ -10,6 +10,8 @@ from apps.accounts.api.doors import SessionDoor
 from apps.accounts.api.session.serializers import (
     AcceptInvitationSerializer,
     AccountSerializer,
+    ClaimedSerializer,
+    ClaimInput,
     MeSerializer,
     MyLoginSerializer,
     MyMembershipSerializer,
@@ -28,7 +30,7 @@ from apps.accounts.services.tokens import issue_token, revoke_token
 from apps.core.api import reading
 from apps.core.errors import NotFound
 from apps.users.models import User
-from apps.users.services import update_login
+from apps.users.services import claim_login, update_login
 
 
 def caller(request: Request) -> User:
@@ -74,6 +76,29 @@ class TokenViewSet(SessionDoor):
             raise NotFound from error
         revoke_token(user=caller(request), public_id=wanted)
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class ClaimView(SessionDoor):
+    """Taking over a login that a business has made for you."""
+
+    model = User
+    serializer_class = ClaimedSerializer
+
+    def perform_authentication(self, request: Request) -> None:
+        """Whoever claims a login is nobody yet; an old token in the header does not get in the way."""
+
+    def may(self, request: Request) -> bool:
+        return True
+
+    @extend_schema(request=ClaimInput, responses=ClaimedSerializer)
+    def create(self, request: Request) -> Response:
+        """Choose the password of a login, with the key of the mail `<frontend>/claim/<key>`.
+
+        Its e-mail address counts as verified from now on: sign in at `auth/tokens/`. 400 when the password is too weak, 409
+        `claim_expired` when the key was used, is older than 14 days or was never ours; then reset the password by e-mail, as anybody.
+        """
+        user = claim_login(**self.validated(ClaimInput, request))
+        return Response({"email": user.email}, headers={"Cache-Control": "no-store"})
 
 
 class MeView(SessionDoor):

@@ -9,11 +9,11 @@ from rest_framework.response import Response
 
 from apps.accounts.api.doors import StaffViewSet
 from apps.core.api.events import LogSerializer
-from apps.core.api.fields import parse_integer
 from apps.core.api.listing import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from apps.core.errors import Invalid, UnknownField
 from apps.core.log import as_told, events_after
 from apps.core.models import Event
+from apps.core.parsing import parse_integer
 
 MOST = 2**63 - 1
 

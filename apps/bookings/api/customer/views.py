@@ -73,6 +73,7 @@ class OwnBookingViewSet(ListMixin, RetrieveMixin, ClientDoor):
     model = Booking
     serializer_class = OwnBookingSerializer
     filterset_class = OwnBookingFilter
+    guests = True
     idempotent = frozenset({"schedule", "hold", "confirm", "reschedule", "cancel"})
 
     def offered(self, actions: list[str]) -> list[str]:
@@ -206,6 +207,7 @@ class OwnDocumentViewSet(RetrieveMixin, ClientDoor):
 
     model = BookingDocument
     serializer_class = OwnDocumentSerializer
+    guests = True
 
     @classmethod
     def narrow(cls, queryset: QuerySet) -> QuerySet:
@@ -229,6 +231,7 @@ class OwnSlotViewSet(ClientDoor):
 
     model = Booking
     serializer_class = SlotListSerializer
+    guests = True
 
     @extend_schema(
         parameters=[
@@ -283,6 +286,7 @@ class OwnReviewViewSet(ListMixin, RetrieveMixin, ClientDoor):
     model = Review
     serializer_class = OwnReviewSerializer
     filterset_class = OwnReviewFilter
+    guests = True
 
     def offered(self, actions: list[str]) -> list[str]:
         return for_clients(actions)

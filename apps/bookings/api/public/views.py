@@ -11,8 +11,8 @@ from apps.accounts.api.doors import PublicDoor
 from apps.bookings.api.slots import answer_slots
 from apps.bookings.api.staff.serializers.slots import SlotSerializer
 from apps.catalog.models import Practitioner, Service
-from apps.core.api.fields import parse_integer
 from apps.core.errors import Invalid, UnknownField
+from apps.core.parsing import parse_integer
 
 PARAMETERS = ("service", "practitioner", "from", "to", "timezone", "party")
 

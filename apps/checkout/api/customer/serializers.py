@@ -129,6 +129,7 @@ class OwnOrderSerializer(ResourceSerializer):
 
     account_slug = serializers.CharField(source="account.slug", **ACCOUNT)
     account_name = serializers.CharField(source="account.name", read_only=True)
+    site = serializers.UUIDField(source="site.site_id", read_only=True, allow_null=True, help_text="The `site_id` of the site you bought.")
     name = Computed(
         lambda snapshot: snapshot.get("name", ""),
         needs=["package_metadata"],
@@ -165,6 +166,7 @@ class OwnOrderSerializer(ResourceSerializer):
             "order_type",
             "package",
             "service",
+            "site",
             "status",
             "payment_status",
             "subtotal_cents",

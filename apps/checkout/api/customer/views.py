@@ -34,6 +34,7 @@ from apps.payments.api.documents import pdf_response
 from apps.payments.api.staff.invoices import PDF_ANSWER
 from apps.payments.api.staff.ledger import shown
 from apps.payments.api.statements import OwnStatementSerializer
+from apps.payments.errors import NoWallet
 from apps.payments.models import Invoice, Payment
 
 CONFIRMATIONS = Allowance("confirm", 30)
@@ -56,6 +57,7 @@ class OwnOrderViewSet(Paying, ListMixin, RetrieveMixin, ClientDoor):
     model: ClassVar[type[models.Model]] = Order
     serializer_class: ClassVar[Any] = OwnOrderSerializer
     filterset_class = OwnOrderFilter
+    guests = True
     idempotent = frozenset({"pay"})
     staged = frozenset({"pay"})
 
@@ -72,6 +74,8 @@ class OwnOrderViewSet(Paying, ListMixin, RetrieveMixin, ClientDoor):
         def begin() -> dict[str, Any] | Response:
             order = self.get_object()
             data = self.validated(OwnPayInput, request)
+            if self.is_guest and data["method"] == Payment.Method.WALLET:
+                raise NoWallet("Sign in to pay with credit.")
             with self.inside(order):
                 amount = order.balance_due_cents if data["amount"] == "balance" else None
                 payment = collect(order, method=data["method"], amount_cents=amount or None, by=Side.CLIENT)
@@ -133,6 +137,7 @@ class OwnPaymentViewSet(Paying, ListMixin, RetrieveMixin, ClientDoor):
     model = Payment
     serializer_class = OwnPaymentSerializer
     filterset_class = OwnPaymentFilter
+    guests = True
     staged = frozenset({"confirm"})
 
     @extend_schema(request=NothingInput, responses=OwnPaymentSerializer)
@@ -165,6 +170,7 @@ class OwnInvoiceViewSet(ListMixin, RetrieveMixin, ClientDoor):
     model = Invoice
     serializer_class = OwnInvoiceSerializer
     filterset_class = OwnInvoiceFilter
+    guests = True
     orderings: ClassVar = {**ClientDoor.orderings, "issued_at": "issued_at"}
 
     @extend_schema(responses=PDF_ANSWER)

@@ -8,6 +8,7 @@ CARD = {
     "country": "DE",
     "prices_include_tax": True,
     "payment_methods": ["stripe", "bank_transfer", "cash", "wallet"],
+    "referral_points": 100,
 }
 CHECKOUT = {
     "service": 4,

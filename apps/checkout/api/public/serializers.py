@@ -15,6 +15,8 @@ from apps.orders.models import Order
 from apps.packages.api.public.views import on_public_sale
 from apps.packages.models import Package
 from apps.payments.models import Payment
+from apps.sites.api.addressing import SiteField
+from apps.users.api.fields import ReferralCodeField
 
 SALT = "checkout.public_payment"
 
@@ -46,6 +48,7 @@ class CardSerializer(serializers.Serializer):
         child=serializers.ChoiceField(choices=Payment.Method.choices),
         help_text="What `method` may be at `checkout/`; `wallet` for those who have signed in.",
     )
+    referral_points = serializers.IntegerField(help_text="For whoever brings a new client, once they have paid; 0: nobody is rewarded.")
 
 
 class OnPublicSale(ScopedRelatedField):
@@ -60,17 +63,18 @@ NOTHING: dict[str, Any] = {"required": False, "allow_null": True, "default": Non
 
 
 class WantedInput(InputSerializer):
-    """What is bought: exactly one of ``package`` and ``service``. Prices always come from the catalogue."""
+    """What is bought: exactly one of ``package``, ``service`` and ``site``. Prices always come from the catalogue."""
 
     package = OnPublicSale(model=Package, **NOTHING)
     service = OnPublicSale(model=Service, **NOTHING)
+    site = SiteField(**NOTHING, help_text="The `site_id` of a website that is for sale. It is yours once it is paid.")
     practitioner = OnPublicSale(model=Practitioner, **NOTHING, help_text="Needed with `start_time`; their own price counts.")
     start_time = InstantField(**NOTHING, help_text="`start` of a slot, for the first session.")
     coupon = OneLineField(max_length=40, **NOTHING)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if (attrs["package"] is None) == (attrs["service"] is None):
-            raise serializers.ValidationError({"package": ["Send either a package or a service."]})
+        if [attrs["package"], attrs["service"], attrs["site"]].count(None) != 2:
+            raise serializers.ValidationError({"package": ["Send exactly one of package, service and site."]})
         if attrs["start_time"] is not None and attrs["practitioner"] is None:
             raise serializers.ValidationError({"practitioner": ["A start time needs a practitioner."]})
         return attrs
@@ -93,6 +97,12 @@ class PublicCheckoutInput(WantedInput):
     full_name = OneLineField(max_length=255, required=False, help_text="Guests: required.")
     email = serializers.EmailField(max_length=254, required=False, help_text="Guests: required.")
     phone_number = PhoneField(required=False, allow_blank=True, help_text="Guests: with the country code.")
+    referral_code = ReferralCodeField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Of whoever brought you. The first one that you name counts, and only before your first paid purchase.",
+    )
     return_url = serializers.CharField(
         max_length=500,
         required=False,
@@ -224,7 +234,7 @@ class ConfirmInput(InputSerializer):
     )
 
 
-def card_of(account: Account, methods: list[str], *, prices_include_tax: bool) -> dict[str, Any]:
+def card_of(account: Account, methods: list[str], *, prices_include_tax: bool, referral_points: int) -> dict[str, Any]:
     """The business card."""
     return {
         "name": account.name,
@@ -234,4 +244,5 @@ def card_of(account: Account, methods: list[str], *, prices_include_tax: bool) -
         "country": account.country_id,
         "prices_include_tax": prices_include_tax,
         "payment_methods": methods,
+        "referral_points": referral_points,
     }

@@ -56,8 +56,8 @@ class PublicAccountView(PublicDoor):
     @extend_schema(responses=CardSerializer, examples=[OpenApiExample("A studio in Berlin", value=CARD, response_only=True)])
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Who this is, in which time zone and currency, and how one can pay online."""
-        methods = methods_online(self.account)
-        return Response(card_of(self.account, methods, prices_include_tax=setting(self.account, "prices_include_tax")))
+        said = {name: setting(self.account, name) for name in ("prices_include_tax", "referral_points")}
+        return Response(card_of(self.account, methods_online(self.account), **said))
 
 
 class PublicCheckoutViewSet(Paying, PublicDoor):
@@ -77,7 +77,7 @@ class PublicCheckoutViewSet(Paying, PublicDoor):
         ],
     )
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Buy a package or a session, with a time for the first session or without.
+        """Buy a package or a session, with a time for the first session or without, or a website.
 
         Send an `Idempotency-Key`, and the same one again when the connection breaks. By `stripe` and `paypal` (and `bank_transfer`, where
         the business allows it) the start is held until `hold_expires_at`; paid with `cash`, on arrival, it is confirmed. With
@@ -86,7 +86,8 @@ class PublicCheckoutViewSet(Paying, PublicDoor):
 
         409 `slot_taken`, `outside_hours`, `limit_reached` (with `alternatives`), `notice_too_short`, `beyond_horizon`, `package_empty`,
         `not_for_sale`, `coupon_refused`, `method_not_offered`, `provider_off`, `no_wallet`, `insufficient_funds`; then nothing is
-        written. 429 `rate_limited`: a network may buy twenty times an hour without signing in.
+        written. A site is kept for whoever has ordered it until it is paid or its payment has lapsed; 409 `duplicate_ownership` when it is
+        yours already, 401 `not_authenticated` for a guest whose address belongs to a login. 429 `rate_limited`: a network may buy twenty times an hour without signing in.
         """
         return self.in_stages(self._begin, self.tell_provider, self._sold)
 
@@ -96,7 +97,7 @@ class PublicCheckoutViewSet(Paying, PublicDoor):
         visitor = Visitor(self.buyer, *(data.pop(name, "") for name in ("full_name", "email", "phone_number")))
         place = self._place(data)
         try:
-            sale = sell_online(account=self.account, visitor=visitor, **data)
+            sale = sell_online(account=self.account, visitor=visitor, inviter=data.pop("referral_code"), **data)
         except BaseException:  # also a worker that is told to stop: nothing was sold, so nothing is held
             if place is not None:
                 give_back(place)
@@ -115,7 +116,7 @@ class PublicCheckoutViewSet(Paying, PublicDoor):
         if self.buyer is not None:
             return None
         PURCHASES.take(self.counted_as, seconds=HOUR)
-        if data["start_time"] is None or data["method"] not in (*PROVIDERS, Payment.Method.BANK_TRANSFER):
+        if (data["start_time"] is None and data["site"] is None) or data["method"] not in (*PROVIDERS, Payment.Method.BANK_TRANSFER):
             return None
         days = setting(self.account, "bank_transfer_hold_days")
         minutes = setting(self.account, "hold_minutes")
@@ -142,7 +143,7 @@ class PublicCheckoutViewSet(Paying, PublicDoor):
     def quote(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """What a purchase would cost: prices, discount, tax, and what would be due when. Nothing is written.
 
-        409 `package_empty`, `not_for_sale`, `coupon_refused`.
+        409 `package_empty`, `not_for_sale`, `duplicate_ownership`, `coupon_refused`.
         """
         data = self.validated(PublicQuoteInput, request)
         QUOTES.take(self.counted_as, seconds=HOUR)

@@ -13,6 +13,7 @@ from apps.orders.models import SPENT, ClientPackage, Order, PackagePause
 from apps.packages.models import Package
 from apps.payments.api.staff.serializers import PaymentSerializer
 from apps.payments.models import Instalment, Payment
+from apps.sites.api.addressing import SiteField
 
 
 def _count(*statuses: str, negate: bool = False) -> FromChildren:
@@ -26,6 +27,9 @@ class OrderSerializer(ResourceSerializer):
     """A purchase with all its sessions. Amounts are cents of ``currency``."""
 
     client_name = serializers.CharField(source="client.full_name", read_only=True)
+    site = serializers.UUIDField(
+        source="site.site_id", read_only=True, allow_null=True, help_text="The `site_id` of the site that was sold."
+    )
     balance_due_cents = Computed(
         lambda total, paid, refunded: max(0, total - paid + refunded),
         needs=["total_amount_cents", "paid_cents", "refunded_cents"],
@@ -52,6 +56,7 @@ class OrderSerializer(ResourceSerializer):
             "order_type",
             "package",
             "service",
+            "site",
             "status",
             "payment_status",
             "subtotal_cents",
@@ -132,12 +137,15 @@ class SaleInput(InputSerializer):
 
 
 class CheckoutInput(SaleInput):
-    """Exactly one of ``package``, ``service`` and ``gift_cents``. Prices always come from the catalogue."""
+    """Exactly one of ``package``, ``service``, ``gift_cents`` and ``site``. Prices always come from the catalogue."""
 
     package = ScopedRelatedField(model=Package, required=False, allow_null=True, default=None)
     service = ScopedRelatedField(model=Service, required=False, allow_null=True, default=None)
     gift_cents = StrictIntegerField(
         min_value=1, max_value=100_000_000, required=False, allow_null=True, default=None, help_text="Sell a gift code worth this much."
+    )
+    site = SiteField(
+        required=False, allow_null=True, default=None, help_text="The `site_id` of a website. It is the client's once it is paid in full."
     )
 
 

@@ -25,6 +25,7 @@ from apps.checkout.api.staff.serializers import (
 )
 from apps.checkout.collecting import collect
 from apps.checkout.services import sell
+from apps.clients.api.own import OwnClientsViewSet
 from apps.clients.models import Client
 from apps.core.api import reading
 from apps.core.api.doors import ListMixin, RetrieveMixin
@@ -112,7 +113,7 @@ class Selling(Paying):
         return shown
 
 
-class OrderViewSet(Selling, OrderRefunds, OrderStatements, PackageActions, ListMixin, RetrieveMixin, StaffViewSet):
+class OrderViewSet(Selling, OrderRefunds, OrderStatements, PackageActions, ListMixin, RetrieveMixin, OwnClientsViewSet):
     """Purchases of the account's clients."""
 
     model: ClassVar[type[models.Model]] = Order

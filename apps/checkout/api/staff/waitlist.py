@@ -13,7 +13,6 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.api.doors import StaffViewSet
 from apps.bookings.api.slots import with_plus
 from apps.bookings.api.staff.serializers.waitlist import (
     CandidateListSerializer,
@@ -28,12 +27,13 @@ from apps.bookings.models import WaitlistEntry, WaitlistOffer
 from apps.bookings.services.waiting import change_entry, decline_offer, join_waitlist, leave_waitlist, wake_entry
 from apps.catalog.models import Practitioner, Service
 from apps.checkout.waitlist import accept_offer, offer_time
+from apps.clients.api.own import OwnClientsViewSet
 from apps.clients.models import Client
 from apps.core.api.doors import ListMixin, RetrieveMixin
-from apps.core.api.fields import parse_instant, parse_integer
 from apps.core.api.listing import FilterSet, ScopedChoiceFilter
 from apps.core.api.reading import InputSerializer
 from apps.core.errors import Invalid, UnknownField
+from apps.core.parsing import parse_instant, parse_integer
 from apps.payments.models import Payment
 
 
@@ -69,7 +69,7 @@ class AcceptInput(InputSerializer):
     method = serializers.ChoiceField(choices=Payment.Method.choices, default=Payment.Method.CASH)
 
 
-class WaitlistViewSet(ListMixin, RetrieveMixin, StaffViewSet):
+class WaitlistViewSet(ListMixin, RetrieveMixin, OwnClientsViewSet):
     """Clients who wait for time, with what they were offered. Freed time is offered by itself (setting `waitlist_mode`)."""
 
     model = WaitlistEntry
@@ -162,7 +162,7 @@ def _existing(model: Any, text: str | None, name: str) -> int:
     return pk
 
 
-class WaitlistOfferViewSet(ListMixin, RetrieveMixin, StaffViewSet):
+class WaitlistOfferViewSet(ListMixin, RetrieveMixin, OwnClientsViewSet):
     """What waiting clients were offered, and their answers."""
 
     model = WaitlistOffer

@@ -38,7 +38,10 @@ def _is_simple(value: Any) -> bool:
 
 
 class ClientSerializer(ResourceSerializer):
-    """A person in this account's CRM. Only full_name is required; ``customer`` is their login, when they have one."""
+    """A person in this account's CRM. Only full_name is required, and the custom fields that the account requires.
+
+    ``customer`` is their login, when they have one; ``consents`` is {purpose: {granted, at}}, the latest of what consents/ lists.
+    """
 
     tags = serializers.ListField(child=serializers.CharField(max_length=50), max_length=MAX_TAGS, required=False)
     custom_fields = CustomFieldsField(required=False)
@@ -55,18 +58,24 @@ class ClientSerializer(ResourceSerializer):
             "owner",
             "tags",
             "custom_fields",
+            "consents",
             "customer",
+            "tax_id",
+            "tax_code",
+            "billing_address",
+            "blocked_at",
+            "blocked_reason",
             "created_at",
             "updated_at",
         ]
-        read_only_fields: ClassVar = ["customer"]
+        read_only_fields: ClassVar = ["consents", "customer", "blocked_at", "blocked_reason"]
 
     def validate_tags(self, tags: list[str]) -> list[str]:
         """Each once, in the order given."""
         return list(dict.fromkeys(tags))
 
     def create(self, validated_data: dict[str, Any]) -> Client:
-        return create_client(**validated_data)
+        return create_client(is_complete=True, **validated_data)
 
     def update(self, instance: Client, validated_data: dict[str, Any]) -> Client:
         return update_client(instance, **validated_data)

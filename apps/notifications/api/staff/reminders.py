@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from apps.accounts.api.doors import StaffViewSet
 from apps.bookings.models import Booking
+from apps.clients.api.own import OwnClientsViewSet
 from apps.core.api.doors import ListMixin, ResourceMixin, RetrieveMixin
 from apps.core.api.fields import StrictIntegerField
 from apps.core.api.listing import FilterSet, FlagFilter, ScopedChoiceFilter
@@ -125,9 +126,10 @@ class ReminderFilter(FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class ReminderViewSet(ListMixin, RetrieveMixin, StaffViewSet):
+class ReminderViewSet(ListMixin, RetrieveMixin, OwnClientsViewSet):
     """What clients were, will be and will not be reminded of; `?booking=` narrows to one session."""
 
     model = Reminder
+    client_path = "booking__client_id"
     serializer_class = ReminderSerializer
     filterset_class = ReminderFilter

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.api.doors import StaffViewSet
-from apps.clients.models import Client
+from apps.clients.api.filters import OfClientFilter
 from apps.core.api.doors import ListMixin, RetrieveMixin
 from apps.core.api.listing import FilterSet, MomentFilter, ScopedChoiceFilter
 from apps.core.api.multipart import AnyAnswer
@@ -69,7 +69,7 @@ class IssueInput(InputSerializer):
 
 class DocumentFilter(FilterSet):
     order = ScopedChoiceFilter(model=Order)
-    client = ScopedChoiceFilter(model=Client)
+    client = OfClientFilter()
 
     class Meta:
         model = Invoice

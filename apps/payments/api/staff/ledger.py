@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.api.doors import StaffViewSet
+from apps.clients.api.filters import OfClientFilter
 from apps.clients.models import Client
 from apps.core.api.doors import ListMixin, RetrieveMixin
 from apps.core.api.listing import FilterSet, MomentFilter, ScopedChoiceFilter
@@ -75,7 +76,7 @@ class LedgerFilter(FilterSet):
     book = filters.ChoiceFilter(choices=Book.choices)
     kind = filters.ChoiceFilter(field_name="transaction__kind", choices=LedgerTransaction.Kind.choices)
     order = ScopedChoiceFilter(model=Order)
-    client = ScopedChoiceFilter(model=Client)
+    client = OfClientFilter()
     payment = ScopedChoiceFilter(field_name="transaction__payment", model=Payment)
 
     class Meta:

@@ -3,15 +3,17 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.files.storage import default_storage
+from django.urls import reverse
 from django.utils import timezone
 from rest_framework import serializers
 
 from apps.core.api.fields import DayField, PhoneField
-from apps.core.api.reading import Computed, ResourceSerializer, ScopedRelatedField
+from apps.core.api.reading import Computed, InputSerializer, ResourceSerializer, ScopedRelatedField
 from apps.core.zones import validate_zone
 from apps.users.api.fields import CountryField
 from apps.users.models import Address, Customer
 from apps.users.services import update_profile
+from apps.users.services.pictures import FOLDER
 
 USERNAME = re.compile(r"[\w.+-]{1,150}")
 
@@ -44,6 +46,22 @@ class OwnAddressField(ScopedRelatedField):
         return Address.objects.filter(user_id=self.context["request"].user.pk)
 
 
+def where_the_picture_is(name: str) -> str | None:
+    """The address of the caller's own picture; of one that was imported, its place in the old storage."""
+    if name.startswith(f"{FOLDER}/"):
+        return reverse("customer-picture")
+    return default_storage.url(name) if name else None
+
+
+class PictureInput(InputSerializer):
+    """A picture, sent as `multipart/form-data`."""
+
+    file = serializers.FileField(
+        allow_empty_file=True,  # the check of pictures says it in its own words
+        help_text="PNG, JPEG or WebP, at most 10 MB. It is scaled down to 1024 pixels, and loses all but them.",
+    )
+
+
 class ProfileSerializer(ResourceSerializer):
     """The caller's own data. E-mail is changed through the sign-in API, because the new address must be proved."""
 
@@ -62,10 +80,10 @@ class ProfileSerializer(ResourceSerializer):
     country = CountryField(required=False, allow_null=True)
     primary_address = OwnAddressField(model=Address, required=False, allow_null=True)
     image = Computed(
-        lambda name: default_storage.url(name) if name else None,
+        where_the_picture_is,
         needs=["image"],
-        schema=serializers.URLField(allow_null=True, read_only=True),
-        help_text="Where the picture is; null without one.",
+        schema=serializers.CharField(allow_null=True, read_only=True),
+        help_text="Where you read the picture (`me/image/`); null without one. It is set and removed there, too.",
     )
 
     class Meta:

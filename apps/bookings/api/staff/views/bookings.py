@@ -9,7 +9,6 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.api.doors import StaffViewSet
 from apps.accounts.policy import LIFE_OF_A_BOOKING, allows
 from apps.bookings.api.inputs import (
     CancelInput,
@@ -47,6 +46,7 @@ from apps.bookings.services.scheduling import (
     schedule_booking,
 )
 from apps.catalog.models import Practitioner
+from apps.clients.api.own import OwnClientsViewSet
 from apps.clients.models import Client
 from apps.core.api.doors import ListMixin, RetrieveMixin, valid_pk
 from apps.core.api.listing import FilterSet, InstantFilter, ScopedChoiceFilter
@@ -71,7 +71,7 @@ BookingFilter.base_filters["from"] = InstantFilter(field_name="start_time", look
 BookingFilter.base_filters["to"] = InstantFilter(field_name="start_time", lookup_expr="lt", help_text="Starts before this instant.")
 
 
-class BookingViewSet(DocumentActions, ListMixin, RetrieveMixin, StaffViewSet):
+class BookingViewSet(DocumentActions, ListMixin, RetrieveMixin, OwnClientsViewSet):
     """Sessions of the account. They are made by a checkout; here they get their time, take place or end.
 
     Every answer carries the booking's ``version`` as its ETag. Send it back as ``If-Match`` (or ``version`` in the body) to be refused

@@ -8,10 +8,10 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.api.doors import StaffViewSet
 from apps.bookings.api.staff.serializers.documents import DocumentChange, DocumentPageSerializer, DocumentSerializer, DocumentUpload
 from apps.bookings.models import BookingDocument
 from apps.bookings.services.documents import add_document, delete_document, update_document
+from apps.clients.api.own import OwnClientsViewSet
 from apps.core.api import reading
 from apps.core.api.doors import RetrieveMixin
 from apps.core.api.files import download
@@ -46,7 +46,7 @@ class DocumentActions:
         return Response(reading.represent(DocumentSerializer, found)[0], status=status.HTTP_201_CREATED)
 
 
-class DocumentViewSet(RetrieveMixin, StaffViewSet):
+class DocumentViewSet(RetrieveMixin, OwnClientsViewSet):
     """One document: what is known about it, and its file."""
 
     model = BookingDocument

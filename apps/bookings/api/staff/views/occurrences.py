@@ -1,5 +1,6 @@
 from dataclasses import asdict
 from datetime import date, datetime, time, timedelta
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -9,7 +10,6 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.api.doors import StaffViewSet
 from apps.accounts.policy import allows
 from apps.bookings.api.staff.serializers.occurrences import (
     CancelledOccurrenceSerializer,
@@ -23,13 +23,15 @@ from apps.bookings.api.staff.serializers.occurrences import (
 )
 from apps.bookings.occurrences import A_MOMENT, Occurrence, occurrences
 from apps.bookings.services.occurrences import cancel_occurrence, move_occurrence, quote_cancel_occurrence
-from apps.core.errors import Invalid, NotAllowed
+from apps.catalog.models import Practitioner
+from apps.clients.api.own import KnowsOwnClients
+from apps.core.errors import Invalid, NotAllowed, NotFound
 from apps.scheduling.hours import local_to_instant
 
 MAX_DAYS = 62
 
 
-class OccurrenceViewSet(StaffViewSet):
+class OccurrenceViewSet(KnowsOwnClients):
     """Group occurrences: classes and courses, with who attends them. Names of attendees are shown at this door only."""
 
     serializer_class = OccurrenceListSerializer
@@ -51,7 +53,23 @@ class OccurrenceViewSet(StaffViewSet):
         wanted, zone = query.validated_data, ZoneInfo(self.account.timezone)
         since, until = _range(wanted["from"], wanted["to"], zone)
         found = occurrences(self.account, since, until, service=wanted["service"], practitioner=wanted["practitioner"])
-        return Response({"timezone": zone.key, "occurrences": [_shown(one, zone) for one in found]})
+        shown = [_shown(one, zone) for one in found if self._may_see(one.practitioner)]
+        return Response({"timezone": zone.key, "occurrences": shown})
+
+    def _may_see(self, practitioner_id: int) -> bool:
+        """Who sees only their own clients sees their own occurrences only."""
+        return not self.sees_own_clients_only or practitioner_id in self._own_practitioners
+
+    @cached_property
+    def _own_practitioners(self) -> set[int]:
+        return set(Practitioner.objects.filter(member=self.membership).values_list("pk", flat=True))
+
+    def _wanted(self, serializer_class: Any, request: Request) -> dict[str, Any]:
+        """Validated input about an occurrence in sight; another one is like a missing one."""
+        data = self.validated(serializer_class, request)
+        if not self._may_see(data["practitioner"].pk):
+            raise NotFound
+        return data
 
     @extend_schema(request=MoveOccurrenceInput, responses=OccurrenceSerializer)
     @action(detail=False, methods=["post"])
@@ -61,7 +79,7 @@ class OccurrenceViewSet(StaffViewSet):
         A move by more than the setting `free_cancellation_after_move_minutes` opens free cancellation. 409 as for
         `bookings/{id}/schedule/`, and `invalid_transition` when somebody has checked in.
         """
-        data = self.validated(MoveOccurrenceInput, request)
+        data = self._wanted(MoveOccurrenceInput, request)
         if data["override"] and not allows(self.membership.role, "booking-override", "use"):
             raise NotAllowed("Your role does not allow overrides.")
         move_occurrence(**data)
@@ -76,13 +94,13 @@ class OccurrenceViewSet(StaffViewSet):
 
         409 `invalid_transition` when somebody has checked in, `quote_stale` (with the new quote).
         """
-        return Response(cancel_occurrence(**self.validated(CancelOccurrenceInput, request)))
+        return Response(cancel_occurrence(**self._wanted(CancelOccurrenceInput, request)))
 
     @extend_schema(request=OccurrenceInput, responses=CancelOccurrenceQuoteSerializer)
     @action(detail=False, methods=["post"], url_path="cancel/quote")
     def quote_cancel(self, request: Request) -> Response:
         """What cancelling the whole occurrence would do; nothing is changed."""
-        return Response(quote_cancel_occurrence(**self.validated(OccurrenceInput, request)))
+        return Response(quote_cancel_occurrence(**self._wanted(OccurrenceInput, request)))
 
 
 def _range(first: date, last: date, zone: ZoneInfo) -> tuple[datetime, datetime]:

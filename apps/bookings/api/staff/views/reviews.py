@@ -6,11 +6,11 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.api.doors import StaffViewSet
 from apps.bookings.api.staff.serializers.reviews import NothingInput, ReplyInput, ReviewSerializer
 from apps.bookings.models import Review
 from apps.bookings.services.reviews import hide_review, publish_review, reply_to_review
 from apps.catalog.models import Practitioner
+from apps.clients.api.own import OwnClientsViewSet
 from apps.core.api.doors import ListMixin, RetrieveMixin
 from apps.core.api.listing import FilterSet, ScopedChoiceFilter
 
@@ -25,7 +25,7 @@ class ReviewFilter(FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class ReviewViewSet(ListMixin, RetrieveMixin, StaffViewSet):
+class ReviewViewSet(ListMixin, RetrieveMixin, OwnClientsViewSet):
     """What clients say about sessions that took place. They write reviews themselves; here they are published, hidden and answered."""
 
     model = Review

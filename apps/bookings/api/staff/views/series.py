@@ -7,7 +7,6 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.accounts.api.doors import StaffViewSet
 from apps.accounts.policy import allows
 from apps.bookings.api.staff.serializers.series import (
     SeriesChangeCommit,
@@ -24,6 +23,7 @@ from apps.bookings.recurrence import Rule
 from apps.bookings.services.series import SeriesWish, create_series, quote_series
 from apps.bookings.services.series_changes import SeriesChange, change_series, quote_series_change
 from apps.catalog.models import Practitioner, Service
+from apps.clients.api.own import OwnClientsViewSet
 from apps.clients.models import Client
 from apps.core.api.doors import ListMixin, RetrieveMixin
 from apps.core.api.listing import FilterSet, ScopedChoiceFilter
@@ -41,7 +41,7 @@ class SeriesFilter(FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class SeriesViewSet(ListMixin, RetrieveMixin, StaffViewSet):
+class SeriesViewSet(ListMixin, RetrieveMixin, OwnClientsViewSet):
     """Recurring bookings: ask with a quote, commit with its token, and later change this occurrence, the following, or all."""
 
     model = BookingSeries
