@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from apps.clients.models import BlockedContact, ClientConsent, ClientNote, ClientTask, CustomField, Segment
-from apps.core.admin import ReadOnlyAdmin
+from apps.core.admin import ReadOnlyAdmin, TenantAdmin
 
 
 @admin.register(ClientNote)
@@ -57,7 +57,7 @@ class BlockedContactAdmin(ReadOnlyAdmin):
 
 
 @admin.register(CustomField)
-class CustomFieldAdmin(ReadOnlyAdmin):
+class CustomFieldAdmin(TenantAdmin):
     """The declared fields of clients."""
 
     resource = "custom-field"
@@ -66,10 +66,11 @@ class CustomFieldAdmin(ReadOnlyAdmin):
     search_fields = ("key", "label")
     ordering = ("position", "pk")
     fields = ("key", "label", "kind", "options", "is_required", "is_active", "position")
+    writes = frozenset()
 
 
 @admin.register(Segment)
-class SegmentAdmin(ReadOnlyAdmin):
+class SegmentAdmin(TenantAdmin):
     """Saved selections of clients."""
 
     resource = "segment"
@@ -77,3 +78,4 @@ class SegmentAdmin(ReadOnlyAdmin):
     search_fields = ("name",)
     ordering = ("name", "pk")
     fields = ("name", "conditions", "created_at", "updated_at")
+    writes = frozenset()

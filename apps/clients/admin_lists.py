@@ -3,11 +3,11 @@
 from django.contrib import admin
 
 from apps.clients.models import ClientExport, ClientImport, ClientImportRow, ClientMerge
-from apps.core.admin import TenantAdmin
+from apps.core.admin import ReadOnlyAdmin, TenantAdmin
 
 
 @admin.register(ClientMerge)
-class ClientMergeAdmin(TenantAdmin):
+class ClientMergeAdmin(ReadOnlyAdmin):
     """Which records were made one."""
 
     resource = "client-merge"
@@ -16,7 +16,6 @@ class ClientMergeAdmin(TenantAdmin):
     search_fields = ("winner__full_name", "loser__full_name")
     date_hierarchy = "merged_at"
     ordering = ("-merged_at", "-pk")
-    writes = frozenset()
 
 
 @admin.register(ClientImport)
@@ -34,7 +33,7 @@ class ClientImportAdmin(TenantAdmin):
 
 
 @admin.register(ClientImportRow)
-class ClientImportRowAdmin(TenantAdmin):
+class ClientImportRowAdmin(ReadOnlyAdmin):
     """What became of each row."""
 
     resource = "client-import"
@@ -43,7 +42,6 @@ class ClientImportRowAdmin(TenantAdmin):
     list_select_related = ("source", "client")
     search_fields = ("reason", "client__full_name")
     ordering = ("-source_id", "line")
-    writes = frozenset()
 
 
 @admin.register(ClientExport)

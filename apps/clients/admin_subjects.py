@@ -1,11 +1,11 @@
 from django.contrib import admin
 
 from apps.clients.models import Erasure, SubjectExport
-from apps.core.admin import ReadOnlyAdmin
+from apps.core.admin import TenantAdmin
 
 
 @admin.register(SubjectExport)
-class SubjectExportAdmin(ReadOnlyAdmin):
+class SubjectExportAdmin(TenantAdmin):
     """Archives of single clients: who asked for them, and whether they were fetched."""
 
     resource = "subject-export"
@@ -14,10 +14,11 @@ class SubjectExportAdmin(ReadOnlyAdmin):
     ordering = ("-created_at", "-pk")
     list_select_related = ("client", "requested_by")
     fields = ("client", "state", "requested_by", "size", "created_at", "ready_at", "expires_at", "fetched_at")
+    writes = frozenset()
 
 
 @admin.register(Erasure)
-class ErasureAdmin(ReadOnlyAdmin):
+class ErasureAdmin(TenantAdmin):
     """Erasures with their certificates."""
 
     resource = "erasure"
@@ -26,3 +27,4 @@ class ErasureAdmin(ReadOnlyAdmin):
     ordering = ("-created_at", "-pk")
     list_select_related = ("client",)
     fields = ("client", "state", "reason", "obstacles", "certificate", "source", "erased_at", "kept_until")
+    writes = frozenset()

@@ -21,7 +21,7 @@ class ClientsConfig(AppConfig):
         )
         from apps.clients.api.signals import address_was_proved
         from apps.clients.models import ClientExport, ClientImport, SubjectExport
-        from apps.clients.services import people  # noqa: F401  registers its jobs
+        from apps.clients.services import exports, people  # noqa: F401  registers their jobs
         from apps.core import storage
 
         email_confirmed.connect(address_was_proved, dispatch_uid="clients.address_was_proved")

@@ -1,12 +1,11 @@
-"""What time brings about by itself with merges, imports and exports. Each job may be run again at any moment."""
+"""What time brings about by itself with merges and imports. Each job may be run again at any moment."""
 
 from datetime import timedelta
 
 from django.db.models import Q
 from django.utils import timezone
 
-from apps.clients.models import ClientExport, ClientImport, ClientMerge
-from apps.clients.services.exports import end_export
+from apps.clients.models import ClientImport, ClientMerge
 from apps.clients.services.import_undo import run_undo
 from apps.clients.services.imports import forget_file, run_import
 from apps.clients.services.merging import STRAGGLERS_FOR, move_stragglers
@@ -46,17 +45,12 @@ def resume_imports(timestamp: int) -> int:
 
 
 @jobs.periodic(cron="11 * * * *")
-@jobs.task(name="clients.forget_lists", queue="clients", queueing_lock="clients.forget_lists")
-def forget_lists(timestamp: int) -> None:
-    """Delete the files of exports whose day is over, and, 30 days after, those of imports with the rows that were kept word for word."""
-    now = timezone.now()
-    with platform_scope("files of lists whose time is over"):
-        exports = list(ClientExport._base_manager.exclude(storage_key="").filter(expires_at__lte=now))
+@jobs.task(name="clients.forget_imports", queue="clients", queueing_lock="clients.forget_imports")
+def forget_imports(timestamp: int) -> None:
+    """Forget the files of imports after 30 days, with the rows that were kept word for word."""
+    with platform_scope("files of imports whose time is over"):
         old = ClientImport._base_manager.exclude(storage_key="").exclude(state__in=(State.RUNNING, State.UNDOING))
-        imports = list(old.filter(updated_at__lt=now - KEPT_FOR))
-    for export in exports:
-        with account_scope(export.account_id):
-            end_export(export)
+        imports = list(old.filter(updated_at__lt=timezone.now() - KEPT_FOR))
     for source in imports:
         with account_scope(source.account_id):
             forget_file(source)

@@ -2,8 +2,9 @@
 
 from django.utils import timezone
 
-from apps.clients.models import SubjectExport
-from apps.clients.services.subjects import drop_expired, erase_waiting
+from apps.clients.models import ClientExport, SubjectExport
+from apps.clients.services.archives import drop_expired
+from apps.clients.services.subjects import erase_waiting
 from apps.core import jobs
 from apps.core.tenancy import platform_scope
 from apps.users.models import PersonExport
@@ -12,9 +13,9 @@ from apps.users.models import PersonExport
 @jobs.periodic(cron="23 * * * *")
 @jobs.task(name="clients.drop_archives", queue="documents", queueing_lock="clients.drop_archives")
 def drop_archives(timestamp: int) -> int:
-    """Delete archives that were fetched, or that have waited for a week; returns how many."""
+    """Delete archives and lists that were fetched, or that nobody came for; returns how many."""
     with platform_scope("archives that are over"):
-        return sum(drop_expired(model, timezone.now()) for model in (SubjectExport, PersonExport))
+        return sum(drop_expired(model, timezone.now()) for model in (ClientExport, SubjectExport, PersonExport))
 
 
 @jobs.periodic(cron="41 4 * * *")

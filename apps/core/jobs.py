@@ -23,10 +23,17 @@ RETRY = RetryStrategy(max_attempts=8, exponential_wait=3)
 STALLED_AFTER = 60
 KEEP_HOURS, KEEP_FAILED_HOURS = 24, 30 * 24
 
-task = app.task
-periodic = app.periodic
-
 _on_our_connection = JobManager(DjangoConnector())
+
+
+def task(**options: Any) -> Any:
+    """A function that workers know by ``name``. Its module is imported when the apps are loaded, or no worker finds it."""
+    return app.task(**options)  # asked for each time: before the apps are loaded this is another object than afterwards
+
+
+def periodic(**options: Any) -> Any:
+    """A job that time brings about, by ``cron``."""
+    return app.periodic(**options)
 
 
 def _deferrer(job: Any, **options: Any) -> JobDeferrer:
@@ -55,8 +62,8 @@ def defer_once(job: Any, lock: str, **arguments: Any) -> bool:
     return True
 
 
-@app.periodic(cron="* * * * *")
-@app.task(queue="core", queueing_lock="core.retry_stalled_jobs", pass_context=True)
+@periodic(cron="* * * * *")
+@task(queue="core", queueing_lock="core.retry_stalled_jobs", pass_context=True)
 async def retry_stalled_jobs(context: Any, timestamp: int) -> int:
     """Queue again the jobs whose worker died in the middle; returns how many."""
     stalled = list(await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER))
@@ -70,8 +77,8 @@ async def retry_stalled_jobs(context: Any, timestamp: int) -> int:
     return len(stalled)
 
 
-@app.periodic(cron="17 * * * *")
-@app.task(queue="core", queueing_lock="core.forget_finished_jobs", pass_context=True)
+@periodic(cron="17 * * * *")
+@task(queue="core", queueing_lock="core.forget_finished_jobs", pass_context=True)
 async def forget_finished_jobs(context: Any, timestamp: int) -> None:
     """Keep the queue short: what succeeded is deleted after a day, what failed for good after 30."""
     await app.job_manager.delete_old_jobs(nb_hours=KEEP_HOURS)

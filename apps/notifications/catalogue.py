@@ -381,6 +381,12 @@ TO_STAFF: dict[str, Message] = {
         _("%(who)s has asked for a list of your clients as a file."),
         "/client-exports/%(export_id)d",
     ),
+    "staff_archive_requested": Message(
+        Kind.EXPORT_READY,
+        _("Everything about %(client)s was exported"),
+        _("%(who)s has asked for a file with everything that is kept about %(client)s."),
+        "/clients/%(client_id)d",
+    ),
     "staff_site_waiting": Message(
         Kind.SITE_OWNERSHIP,
         _("A paid website cannot be handed over: order %(order)s"),

@@ -12,7 +12,7 @@ from apps.accounts.models import Account, Membership
 from apps.bookings.models import Booking, BookingDocument, Review, WaitlistOffer
 from apps.catalog.models import Practitioner, Service
 from apps.checkout.waitlist import token_of
-from apps.clients.models import Client, ClientExport, ClientImport, ClientTask
+from apps.clients.models import Client, ClientExport, ClientImport, ClientTask, SubjectExport
 from apps.content.models import BlogComment
 from apps.core.models import Event
 from apps.core.tenancy import current_account_id
@@ -332,7 +332,17 @@ def _export(event: Event) -> Scene | None:
     return Scene(export, {"who": who, "export_id": export.pk}, {"client_export": export.pk})
 
 
+def _archive(event: Event) -> Scene | None:
+    export = SubjectExport.objects.select_related("client", "requested_by").filter(pk=before_and_after(event, "archive")[1]).first()
+    if export is None:
+        return None
+    who = export.requested_by.email if export.requested_by is not None else "?"
+    facts = {"who": who, "client": export.client.full_name, "client_id": export.client_id}
+    return Scene(export, facts, {"client": export.client_id, "subject_export": export.pk})
+
+
 READERS: dict[str, Reader] = {
+    "clients.client": _archive,
     "clients.clientexport": _export,
     "clients.clientimport": _import,
     "clients.clienttask": _task,

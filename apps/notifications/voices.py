@@ -143,6 +143,7 @@ VOICES: dict[str, tuple[Voice, ...]] = {
     "client_import.finished": (Voice(MANAGERS, "staff_import_finished", 30, _not(_by_somebody)),),
     "task.due": (Voice(MANAGERS, "staff_task_due", 20),),
     "client.list_exported": (Voice(MANAGERS, "staff_list_exported", 30),),
+    "client.archive_requested": (Voice(MANAGERS, "staff_archive_requested", 30),),
     # Support
     "ticket.opened": (
         Voice(CLIENT, "ticket_opened", 20, _BY_US),

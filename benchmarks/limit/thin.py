@@ -56,7 +56,7 @@ BOOKINGS = f"""
 """
 ORDERS = f"""
     SELECT o.id, o.number, o.client_id AS client, oc.full_name AS client_name, o.order_type, o.package_id AS package,
-        o.service_id AS service, o.status, o.payment_status, o.subtotal_cents, o.discount_cents, o.tax_cents,
+        o.service_id AS service, st.site_id AS site, o.status, o.payment_status, o.subtotal_cents, o.discount_cents, o.tax_cents,
         o.total_amount_cents, o.paid_cents, o.refunded_cents,
         greatest(0, o.total_amount_cents - o.paid_cents + o.refunded_cents) AS balance_due_cents, o.currency, o.package_metadata,
         held.total_sessions, held.sessions_completed, held.sessions_remaining, o.activated_at, o.expires_at, o.frozen_at,
@@ -69,6 +69,7 @@ ORDERS = f"""
                 THEN '{{refund}}'::text[] ELSE '{{}}'::text[] END) AS allowed_actions,
         held.bookings, o.created_at, o.updated_at
     FROM (SELECT * FROM orders_order WHERE {RECENT}) o JOIN clients_client oc ON oc.id = o.client_id
+    LEFT JOIN sites_site st ON st.id = o.site_id
     CROSS JOIN LATERAL (
         SELECT coalesce(json_agg(x ORDER BY x.position), '[]') AS bookings, count(*) AS total_sessions,
             count(*) FILTER (WHERE x.status = 'completed') AS sessions_completed,
@@ -78,8 +79,8 @@ ORDERS = f"""
     ORDER BY o.created_at DESC, o.id DESC
 """
 CLIENTS = f"""
-    SELECT id, full_name, email, phone_number, stage, source, owner_id AS owner, tags, custom_fields, customer_id AS customer,
-        created_at, updated_at
+    SELECT id, full_name, email, phone_number, stage, source, owner_id AS owner, tags, custom_fields, consents, customer_id AS customer,
+        tax_id, tax_code, billing_address, blocked_at, blocked_reason, created_at, updated_at
     FROM clients_client WHERE merged_into_id IS NULL AND {RECENT}
 """
 PACKAGES = f"""

@@ -18,7 +18,7 @@ from apps.packages.models import Package
 from factories.accounts import MembershipFactory, token_for
 from factories.packages import PackageFactory, PackageItemFactory
 from tests.conftest import ApiClient
-from tests.security.routes import call_id, calls
+from tests.security.routes import call_id, calls, named
 
 URL = "/api/packages/"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -371,10 +371,11 @@ BESIDE = [call for call in calls() if call[2] == "retrieve" and call[0].path.rep
 def test_a_row_looks_the_same_alone_and_in_its_list(two_worlds, route, method, action):
     ours, _ = two_worlds
     client = ApiClient(token_for(ours.owner))
-    pk = ours.of(route.view.model).pk
+    row = ours.of(route.view.model)
 
     address = route.at(ours)
     alone = client.get(address).json()
-    (listed,) = [row for row in client.get(address.removesuffix(f"{pk}/")).json()["results"] if row["id"] == pk]
+    beside = client.get(address.removesuffix(f"{route.row_of(ours)['pk']}/")).json()["results"]
+    (listed,) = [one for one in beside if one["id"] in (row.pk, named(row))]
 
     assert {key: alone[key] for key in listed} == listed

@@ -19,6 +19,8 @@ from apps.bookings.services.reinstating import reinstate_session
 from apps.bookings.services.reviews import create_review, hide_review, reply_to_review
 from apps.bookings.services.scheduling import schedule_booking
 from apps.bookings.services.transfers import transfer_sessions
+from apps.clients.services.exports import request_export
+from apps.clients.services.subjects import ask_for_archive
 from apps.core import jobs
 from apps.core.events import acting, emit
 from apps.core.tenancy import account_scope
@@ -277,6 +279,20 @@ def test_events_of_payments(studio: Studio, heard: Any, name: str, changes: dict
     heard()
     inside(studio, emit, name, sale.payment, changes=changes)
     assert heard() == expected
+
+
+def test_files_about_clients_are_announced_to_the_owner(studio: Studio, heard: Any) -> None:
+    employee = employ(studio, "manager")
+    heard()
+    with acting(employee.pk, "api"):
+        inside(studio, request_export, account=studio.account, format="csv", filters={})
+        inside(studio, ask_for_archive, studio.client)
+    assert heard() == ([], [], [Kind.EXPORT_READY, Kind.EXPORT_READY])
+    with account_scope(studio.account):
+        bodies = list(Notification.objects.filter(kind=Kind.EXPORT_READY).values_list("message", flat=True))
+        assert all(employee.email in body for body in bodies)
+        assert any(studio.client.full_name in body for body in bodies)
+        assert not Notification.objects.filter(user=employee, kind=Kind.EXPORT_READY).exists()  # who has asked knows
 
 
 def test_nothing_else_than_what_is_listed_speaks() -> None:

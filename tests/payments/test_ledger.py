@@ -72,7 +72,7 @@ def test_nothing_is_posted_for_nothing(studio):
 
 
 @pytest.mark.parametrize("statement", ["UPDATE {} SET updated_at = now()", "DELETE FROM {}"])
-@pytest.mark.parametrize("table", FROZEN)
+@pytest.mark.parametrize("table", [one for one in FROZEN if one.startswith("payments_")])
 def test_what_is_written_is_never_changed(studio, table, statement):
     sale = studio.sell()
     with account_scope(studio.account):

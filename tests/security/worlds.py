@@ -126,7 +126,7 @@ def build_world(name: str) -> World:
     world.rows[Address] = AddressFactory(user=owner, line1=f"{name} street")
     world.rows[ApiToken] = ApiToken.objects.create(user=owner, label=f"{name} phone")[0]
     world.rows[PersonExport] = PersonExportFactory(user=owner)
-    client = ClientFactory(account=account, customer=world.rows[Customer], **_texts(Client, name))
+    client = ClientFactory(account=account, customer=world.rows[Customer], tags=[f"{name} tag"], **_texts(Client, name))
     world.rows[Client] = client
     for model in tenant_models():
         if is_historical(model) or model in world.rows:

@@ -210,7 +210,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("rows", models.PositiveIntegerField(blank=True, null=True)),
-                ("size", models.PositiveIntegerField(blank=True, null=True)),
+                ("size", models.PositiveBigIntegerField(blank=True, help_text="Bytes.", null=True)),
                 ("ready_at", models.DateTimeField(blank=True, null=True)),
                 ("expires_at", models.DateTimeField(blank=True, null=True)),
                 ("fetched_at", models.DateTimeField(blank=True, null=True)),
@@ -364,7 +364,7 @@ class Migration(migrations.Migration):
                 ),
                 ("rows", models.PositiveIntegerField(blank=True, null=True)),
                 ("storage_key", models.CharField(blank=True, editable=False, max_length=100)),
-                ("size", models.PositiveIntegerField(blank=True, null=True)),
+                ("size", models.PositiveBigIntegerField(blank=True, help_text="Bytes.", null=True)),
                 ("ready_at", models.DateTimeField(blank=True, null=True)),
                 ("expires_at", models.DateTimeField(blank=True, null=True)),
                 ("fetched_at", models.DateTimeField(blank=True, null=True)),
@@ -397,7 +397,9 @@ class Migration(migrations.Migration):
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
-                            models.Q(("state", "ready"), _negated=True), models.Q(("storage_key", ""), _negated=True), _connector="OR"
+                            models.Q(("state", "ready"), _negated=True),
+                            models.Q(models.Q(("storage_key", ""), _negated=True), ("expires_at__isnull", False)),
+                            _connector="OR",
                         ),
                         name="clients_clientexport_ready",
                     ),

@@ -8,7 +8,7 @@ from django.db.models import CheckConstraint, F, Index, Q, UniqueConstraint
 
 from apps.clients.models.client import Client
 from apps.core.constraints import SameAccount, TenantKey
-from apps.core.models import TenantForeignKey, TenantModel, history
+from apps.core.models import StoredArchive, TenantForeignKey, TenantModel, history
 
 MAX_IMPORT_BYTES = 20 * 1024 * 1024
 KEY = r"^[0-9]+/[0-9a-f-]{36}$"
@@ -127,34 +127,20 @@ class ClientImportRow(TenantModel):
         return f"line {self.line}: {self.state}"
 
 
-class ClientExport(TenantModel):
+class ClientExport(StoredArchive, TenantModel):
     """A list of clients as a file, to be fetched once."""
-
-    class State(models.TextChoices):
-        RUNNING = "running"
-        READY = "ready"
-        FETCHED = "fetched"
-        EXPIRED = "expired"
-        FAILED = "failed"
 
     format = models.CharField(max_length=4, choices=Format.choices)
     filters: Any = models.JSONField(default=dict, blank=True)
-    state = models.CharField(max_length=8, choices=State.choices, default=State.RUNNING)
     rows = models.PositiveIntegerField(null=True, blank=True)
-    storage_key = models.CharField(max_length=100, blank=True, editable=False)
-    size = models.PositiveIntegerField(null=True, blank=True)
-    ready_at = models.DateTimeField(null=True, blank=True)
-    expires_at = models.DateTimeField(null=True, blank=True)
-    fetched_at = models.DateTimeField(null=True, blank=True)
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, related_name="+", null=True, blank=True)
 
     history = history(excluded_fields=["storage_key"])
 
-    class Meta:
+    class Meta(StoredArchive.Meta):
         constraints: ClassVar = [
             TenantKey(name="clients_clientexport_tenant_key"),
-            CheckConstraint(condition=Q(storage_key="") | Q(storage_key__regex=KEY), name="clients_clientexport_key"),
-            CheckConstraint(condition=~Q(state="ready") | ~Q(storage_key=""), name="clients_clientexport_ready"),
+            *StoredArchive.rules("clients_clientexport"),
         ]
         indexes: ClassVar = [
             Index(fields=["account", "-created_at", "-id"], name="clients_clientexport_recent"),  # client-exports/

@@ -9,18 +9,19 @@ from django.db.models.functions import Cast
 from django.utils import timezone
 
 from apps.accounts.models import Account
-from apps.clients.errors import ExportGone
 from apps.clients.importing.writing import table
 from apps.clients.models import Client, ClientExport, Segment
 from apps.clients.search import containing
 from apps.clients.segments import within
+from apps.clients.services.archives import is_ready, take_archive
 from apps.core import jobs, storage
 from apps.core.db import joined
 from apps.core.events import acting, current_actor, emit
 from apps.core.tenancy import account_scope
 
 State = ClientExport.State
-KEPT_FOR = timedelta(hours=24)
+DAY = timedelta(days=1)
+"""How long a list waits to be fetched."""
 CHUNK = 2_000
 COLUMNS = ("id", "full_name", "email", "phone_number", "stage", "source", "owner", "tags", "tax_id", "billing_address", "created_at")
 
@@ -53,13 +54,12 @@ def _make(export: ClientExport, *, at: datetime) -> None:
     content, count = table(export.format, [*COLUMNS, *keys], _rows(clients, keys))
     key = storage.new_key(export.account_id)
     storage.write(key, content)
-    locked = _lock(export.pk)
+    locked = ClientExport.objects.select_for_update(no_key=True).get(pk=export.pk)
     if locked.state != State.RUNNING:  # another worker was faster
         storage.remove_later([key])
         return
-    locked.state, locked.rows, locked.storage_key, locked.size = State.READY, count, key, len(content)
-    locked.ready_at, locked.expires_at = at, at + KEPT_FOR
-    locked.save(update_fields=["state", "rows", "storage_key", "size", "ready_at", "expires_at", "updated_at"])
+    locked.rows = count
+    is_ready(locked, key=key, size=len(content), at=at, kept_for=DAY)
     emit("client.list_ready", locked, changes={"state": [State.RUNNING, locked.state], "rows": [None, count]})
 
 
@@ -105,29 +105,8 @@ def _text(value: Any) -> str:
 
 
 @joined
-def fetch_export(export: ClientExport, *, at: datetime | None = None) -> ClientExport:
-    """Hand the file out, once: it is deleted with the next run of the job. Raises ExportGone."""
-    at = at or timezone.now()
-    export = _lock(export.pk)
-    if export.state != State.READY or export.expires_at is None or export.expires_at <= at:
-        raise ExportGone(state=export.state)
-    export.state, export.fetched_at = State.FETCHED, at
-    export.expires_at = at + timedelta(seconds=storage.SIGNED_FOR_SECONDS)  # as long as a redirect to an S3 works
-    export.save(update_fields=["state", "fetched_at", "expires_at", "updated_at"])
-    emit("client.list_fetched", export, changes={"state": [State.READY, export.state]})
-    return export
-
-
-@joined
-def end_export(export: ClientExport) -> None:
-    """Delete a file whose time is over."""
-    export = _lock(export.pk)
-    if export.storage_key:
-        storage.remove_later([export.storage_key])
-    export.storage_key = ""
-    export.state = State.EXPIRED if export.state == State.READY else export.state
-    export.save(update_fields=["state", "storage_key", "updated_at"])
-
-
-def _lock(pk: int) -> ClientExport:
-    return ClientExport.objects.select_for_update(no_key=True).select_related(None).get(pk=pk)
+def fetch_export(export: ClientExport) -> str:
+    """The key of the file, once: it is deleted an hour later. Raises ExportGone. Emits ``client.list_fetched``."""
+    key: str = take_archive(export)
+    emit("client.list_fetched", export, changes={"state": [State.READY, State.FETCHED]})
+    return key

@@ -7,12 +7,12 @@ from django.utils import timezone
 
 from apps.clients.errors import ErasureRefused
 from apps.clients.models import Client, Erasure
-from apps.clients.services.subjects import add_client, archive, erase_client, finish_archive, subject_of
+from apps.clients.services.archives import archive, finish_archive
+from apps.clients.services.subjects import add_client, erase_client, subject_of
 from apps.core import jobs
 from apps.core.db import joined
 from apps.core.events import acting
 from apps.core.logins import erase_login, obstacles_of_login
-from apps.core.models import StoredArchive
 from apps.core.subjects import obstacles
 from apps.core.tenancy import account_scope, platform_scope, user_scope
 from apps.users.logins import profile_of
@@ -36,7 +36,7 @@ def make_own_archive(export_id: int, *, at: datetime | None = None) -> None:
     at = at or timezone.now()
     with platform_scope("the archive of a person"), acting(None, "job:archives"):
         export = PersonExport.objects.select_for_update(no_key=True).filter(pk=export_id).first()
-        if export is None or export.state != StoredArchive.State.RUNNING:
+        if export is None or export.state != PersonExport.State.RUNNING:
             return
         with archive() as (file, add):
             for name, rows in profile_of(export.user_id):

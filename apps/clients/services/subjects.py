@@ -3,35 +3,24 @@
 An archive is made by a job and fetched once. An erasure is one transaction: the person is gone everywhere or nowhere.
 """
 
-import json
 import logging
-import zipfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import date, datetime, timedelta
-from tempfile import TemporaryFile
-from typing import Any, BinaryIO
+from datetime import date, datetime
 
-from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
 from apps.accounts.models import Account
 from apps.accounts.selectors import setting
-from apps.clients.errors import ErasureRefused, ExportGone
+from apps.clients.errors import ErasureRefused
 from apps.clients.models import Client, Erasure, SubjectExport
+from apps.clients.services.archives import Add, archive, finish_archive
 from apps.core import jobs, storage
 from apps.core.db import joined
 from apps.core.errors import InvalidTransition
 from apps.core.events import acting, current_actor, emit
-from apps.core.models import StoredArchive
 from apps.core.subjects import Subject, erase, files_of, lists_of, obstacles
 from apps.core.tenancy import account_scope, platform_scope
 
 logger = logging.getLogger(__name__)
-
-KEPT_FOR = timedelta(days=7)
-"""How long an archive waits to be fetched."""
-State = StoredArchive.State
 
 
 def subject_of(client: Client, at: datetime) -> Subject:
@@ -68,45 +57,11 @@ def make_archive(account_id: int, export_id: int, *, at: datetime | None = None)
     at = at or timezone.now()
     with account_scope(account_id), acting(None, "job:archives"):
         export = SubjectExport.objects.select_for_update(no_key=True, of=("self",)).select_related("client").filter(pk=export_id).first()
-        if export is None or export.state != State.RUNNING:
+        if export is None or export.state != SubjectExport.State.RUNNING:
             return
         with archive() as (file, add):
             add_client(add, export.client, at=at, in_house=True)
         finish_archive(export, file, key=storage.new_key(account_id), at=at)
-
-
-class Add:
-    """Adds lists and files to an archive."""
-
-    def __init__(self, packed: zipfile.ZipFile) -> None:
-        self.packed = packed
-
-    def rows(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        """A list as ``<name>.json``, written as it is read."""
-        with self.packed.open(f"{name}.json", "w") as out:
-            out.write(b"[")
-            for number, row in enumerate(rows):
-                out.write(b",\n" if number else b"\n")
-                out.write(json.dumps(dict(row), cls=DjangoJSONEncoder, ensure_ascii=False, indent=1).encode())
-            out.write(b"\n]\n")
-
-    def stored(self, name: str, key: str) -> None:
-        """A stored file; one that is missing is named as such."""
-        file = storage.open_file(key)
-        if file is None:
-            self.packed.writestr(f"{name}.missing.txt", "This file is not in the storage any more.\n")
-            return
-        with file, self.packed.open(name, "w") as out:
-            while chunk := file.read(1 << 20):
-                out.write(chunk)
-
-
-@contextmanager
-def archive() -> Iterator[tuple[BinaryIO, Add]]:
-    """A ZIP in the making, on disk: (the file, what adds to it). The file is for whoever comes after the ``with``."""
-    file = TemporaryFile()  # noqa: SIM115  the caller stores it when the archive is complete
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
-        yield file, Add(packed)
 
 
 def add_client(add: Add, client: Client, *, at: datetime, in_house: bool, folder: str = "") -> None:
@@ -116,39 +71,6 @@ def add_client(add: Add, client: Client, *, at: datetime, in_house: bool, folder
         add.rows(folder + name, rows)
     for name, key in files_of(subject):
         add.stored(folder + name, key)
-
-
-def finish_archive(export: Any, file: BinaryIO, *, key: str, at: datetime) -> None:
-    """Store a finished archive with its row."""
-    size = file.seek(0, 2)
-    file.seek(0)
-    storage.write_file(key, file)
-    export.state, export.storage_key, export.size = State.READY, key, size
-    export.ready_at, export.expires_at = at, at + KEPT_FOR
-    export.save(update_fields=["state", "storage_key", "size", "ready_at", "expires_at", "updated_at"])
-
-
-@joined
-def take_archive(export: Any, *, at: datetime | None = None) -> str:
-    """The key of an archive, once. Raises ExportGone for one that was fetched, has expired or is not ready."""
-    at = at or timezone.now()
-    row = type(export)._base_manager.select_for_update(no_key=True).get(pk=export.pk)
-    if row.state != State.READY or row.expires_at <= at:
-        raise ExportGone(state=row.state)
-    row.state, row.fetched_at = State.FETCHED, at
-    row.expires_at = at + timedelta(hours=1)  # a download that has begun may take as long
-    row.save(update_fields=["state", "fetched_at", "expires_at", "updated_at"])
-    return row.storage_key
-
-
-def drop_expired(model: Any, at: datetime) -> int:
-    """Delete the files of archives that were fetched or that nobody came for; returns how many. Call in the platform scope."""
-    over = model._base_manager.filter(expires_at__lte=at).exclude(storage_key="")
-    ids = list(over.values_list("pk", flat=True)[:1000])
-    rows = model._base_manager.filter(pk__in=ids)
-    storage.remove_later(list(rows.values_list("storage_key", flat=True)))
-    rows.filter(state=State.READY).update(state=State.EXPIRED)
-    return rows.update(storage_key="", updated_at=at)
 
 
 # -- erasure
@@ -240,4 +162,4 @@ def lift_hold(client: Client) -> Client:
     return client
 
 
-__all__ = ["add_client", "archive", "ask_for_archive", "drop_expired", "erase_client", "erase_waiting", "hold_client", "lift_hold"]
+__all__ = ["add_client", "ask_for_archive", "erase_client", "erase_waiting", "hold_client", "lift_hold"]

@@ -242,7 +242,7 @@ def test_of_eight_who_open_a_link_at_once_one_is_let_in():
 def test_negative_control_without_the_lock_several_are_let_in(monkeypatch):
     monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **options: self)
 
-    assert eight_open_one_link()["ok"] > 1
+    assert any(eight_open_one_link()["ok"] > 1 for _ in range(10))  # a race has to be lost once
 
 
 # -- the token

@@ -16,7 +16,8 @@ from apps.clients.models import Client, ClientExport, ClientImport
 from apps.clients.services.exports import make_export
 from apps.clients.services.import_undo import run_undo
 from apps.clients.services.imports import run_import
-from apps.clients.tasks_lists import forget_lists, resume_imports
+from apps.clients.tasks_lists import forget_imports, resume_imports
+from apps.clients.tasks_subjects import drop_archives
 from apps.core import storage
 from apps.core.jobs import run_pending
 from apps.core.models import Event
@@ -200,18 +201,33 @@ def test_files_go_when_their_time_is_over(owner, account):
     make_export(account.pk, export["id"])
     with account_scope(account):
         keys = [ClientImport.objects.get().storage_key, ClientExport.objects.get().storage_key]
-    forget_lists(0)
+    forget_imports(0)
+    drop_archives(0)
     run_pending()
     assert all(storage.documents().exists(key) for key in keys)
 
     with time_machine.travel(timezone.now() + timedelta(days=31), tick=True):
-        forget_lists(0)
+        forget_imports(0)
+        drop_archives(0)
         run_pending()
 
     assert not any(storage.documents().exists(key) for key in keys)
     with account_scope(account):
         assert ClientExport.objects.get(pk=export["id"]).state == "expired"
         assert ClientImport.objects.get(pk=source["id"]).sample == []
+
+
+@pytest.mark.django_db
+def test_a_list_that_was_never_made_has_failed_after_a_day(owner, account):
+    asked = owner.post("/api/clients/export/", {}).json()
+    drop_archives(0)
+    assert owner.get(f"/api/client-exports/{asked['id']}/").json()["state"] == "running"
+
+    with time_machine.travel(timezone.now() + timedelta(hours=25), tick=True):
+        drop_archives(0)
+    make_export(account.pk, asked["id"])
+
+    assert owner.get(f"/api/client-exports/{asked['id']}/").json()["state"] == "failed"
 
 
 @pytest.mark.django_db

@@ -9,8 +9,8 @@ from rest_framework.response import Response
 
 from apps.accounts.api.doors import StaffViewSet
 from apps.core.api.events import LogSerializer
-from apps.core.api.listing import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
-from apps.core.errors import Invalid, UnknownField
+from apps.core.api.listing import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, refuse_parameters
+from apps.core.errors import Invalid
 from apps.core.log import as_told, events_after
 from apps.core.models import Event
 from apps.core.parsing import parse_integer
@@ -43,9 +43,7 @@ class EventLogView(StaffViewSet):
         `after` that is no event of the account.
         """
         query = request.query_params
-        unknown = set(query) - {"after", "page_size", "subject_type", "subject_id"}
-        if unknown:
-            raise UnknownField(fields={name: ["There is no such filter."] for name in sorted(unknown)})
+        refuse_parameters(query, {"after", "page_size", "subject_type", "subject_id"})
         after = _number(query.get("after", "0"), "after", 0, MOST)
         size = _number(query.get("page_size", str(DEFAULT_PAGE_SIZE)), "page_size", 1, MAX_PAGE_SIZE)
         subject = None

@@ -11,8 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.clients.api.staff.subjects import ARCHIVE_FIELDS, FILE, CertificateField
+from apps.clients.services.archives import take_archive
 from apps.clients.services.people import ask_for_own_archive, erase_person
-from apps.clients.services.subjects import take_archive
 from apps.core.api.doors import ListMixin
 from apps.core.api.files import download
 from apps.core.api.limits import Allowance

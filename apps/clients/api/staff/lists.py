@@ -339,8 +339,7 @@ class ClientExportViewSet(ListMixin, RetrieveMixin, StaffViewSet):
         self.validated(NothingToSay, request)
         if export.requested_by_id != self.caller.pk and self.membership.role != Role.OWNER:
             raise NotFound
-        export = fetch_export(export)
-        return download(export.storage_key, name=f"clients.{export.format}", content_type=TYPES[Format(export.format)])
+        return download(fetch_export(export), name=f"clients.{export.format}", content_type=TYPES[Format(export.format)])
 
 
 __all__ = ["ClientExportRequestViewSet", "ClientExportViewSet", "ClientImportUploadViewSet", "ClientImportViewSet"]

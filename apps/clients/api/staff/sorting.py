@@ -16,7 +16,7 @@ from apps.clients.models import Client, CustomField, Segment
 from apps.clients.segments import MAX_CONDITIONS, checked, within
 from apps.core.api.doors import ResourceMixin
 from apps.core.api.fields import OneLineField
-from apps.core.api.listing import FilterSet, FlagFilter
+from apps.core.api.listing import FilterSet, FlagFilter, refuse_parameters
 from apps.core.api.reading import ResourceSerializer
 from apps.core.errors import Invalid
 
@@ -162,6 +162,7 @@ class TagViewSet(KnowsOwnClients):
     @extend_schema(responses=TagSerializer(many=True))
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Every tag with the number of clients that carry it, the most used first: one page, at most 1,000."""
+        refuse_parameters(request.query_params, ())
         tags = self.clients_in_sight().annotate(tag=Func("tags", function="unnest", output_field=TextField()))
         found = tags.order_by().values("tag").annotate(count=Count("pk")).order_by("-count", "tag")[:MOST_TAGS]
         return Response({"next": None, "previous": None, "results": list(found)})

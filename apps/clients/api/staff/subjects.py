@@ -13,7 +13,8 @@ from rest_framework.response import Response
 
 from apps.accounts.api.doors import StaffViewSet
 from apps.clients.models import Client, Erasure, SubjectExport
-from apps.clients.services.subjects import ask_for_archive, erase_client, hold_client, lift_hold, take_archive, withdraw_erasure
+from apps.clients.services.archives import take_archive
+from apps.clients.services.subjects import ask_for_archive, erase_client, hold_client, lift_hold, withdraw_erasure
 from apps.core.api.doors import ListMixin, RetrieveMixin
 from apps.core.api.fields import DayField
 from apps.core.api.files import download
