@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from apps.accounts.models import Role
+from apps.accounts.policy import allows
 from apps.clients.models import Client
 from apps.core.tenancy import account_scope
 from factories.accounts import MembershipFactory, token_for
@@ -12,7 +13,10 @@ from factories.bookings import BookingFactory
 from factories.clients import ClientFactory
 from factories.crm import ClientNoteFactory, ClientTaskFactory
 from factories.orders import OrderFactory
+from factories.users import CustomerFactory
 from tests.conftest import ApiClient
+from tests.security.routes import body_with, calls, input_serializer, related_inputs
+from tests.security.worlds import factory_of, for_client
 from tests.studio import MONDAY_TEN, open_studio
 
 
@@ -26,7 +30,7 @@ def world(account):
         studio.practitioner.save()
     clients = {
         "met": ClientFactory(account=account),
-        "owned": ClientFactory(account=account, owner=member),
+        "owned": ClientFactory(account=account, owner=member, customer=CustomerFactory()),
         "other": ClientFactory(account=account),
     }
     rows = {}
@@ -89,6 +93,36 @@ def test_nothing_of_others_is_changed_or_found(account, world):
     with account_scope(account):
         name = Client.objects.get(pk=other["clients"]).full_name
     assert other["clients"] not in [one["id"] for one in mine.get("/api/clients/", {"search": name}).json()["results"]]
+
+
+def naming_clients():
+    """Every call of a practitioner that names a client, or a thing of a client, in its body. Feeds they make of themselves only."""
+    for route, method, action in calls(role="staff"):
+        serializer = (
+            input_serializer(route, method, action)
+            if allows(Role.PRACTITIONER, route.basename, action) and route.basename != "calendar-feed"
+            else None
+        )
+        for path, model in related_inputs(serializer):
+            if model is Client or any(field.name == "client" for field in model._meta.fields):
+                yield pytest.param(route, method, path, model, id=f"{method} {route} {path}")
+
+
+@pytest.mark.parametrize(("route", "method", "path", "model"), list(naming_clients()))
+def test_others_cannot_be_named_in_a_body_either(account, world, route, method, path, model):
+    member, rows = world
+    mine = ApiClient(token_for(member.user))
+    with account_scope(account):
+        owned = Client.objects.get(pk=rows["owned"]["clients"])
+    pk = factory_of()[route.view.model](account=account, **for_client(route.view.model, owned)).pk if "pk" in route.arguments else None
+    body = body_with(path, rows["other"][f"{model._meta.model_name}s"])
+
+    before = getattr(mine, method)(route.url(pk=pk), body)
+    switch(account, True)
+    after = getattr(mine, method)(route.url(pk=pk), body)
+
+    assert "does not exist" not in str(before.json().get("fields", {}).get(path[0]))
+    assert "does not exist" in str(after.json()["fields"][path[0]]), after.json()
 
 
 def test_whom_they_enter_is_theirs(account, world):

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from django.db.models import BigIntegerField, QuerySet
+from django.db.models import BigIntegerField, Model, QuerySet
 
 from apps.accounts.api.doors import StaffViewSet
 from apps.accounts.models import Role
@@ -23,6 +23,11 @@ class KnowsOwnClients(StaffViewSet):
         """The current clients that this caller may know of."""
         clients = Client.objects.current()
         return of_member(clients, "pk", self.membership.pk) if self.sees_own_clients_only else clients
+
+    def knows(self, row: Model) -> bool:
+        """Nor can they name a client, or a thing of a client, that they do not find."""
+        client_id = row.pk if isinstance(row, Client) else getattr(row, "client_id", None)
+        return client_id is None or not self.sees_own_clients_only or self.clients_in_sight().filter(pk=client_id).exists()
 
 
 class OwnClientsViewSet(KnowsOwnClients):

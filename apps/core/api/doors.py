@@ -251,6 +251,10 @@ class Door(GenericViewSet):
         """Narrowing of some callers only, with which the SQL stays kept; None for everybody else."""
         return None
 
+    def knows(self, row: models.Model) -> bool:
+        """Whether the caller may name this row in what they send; one that they may not does not exist for them."""
+        return True
+
     def get_object(self) -> Any:
         pk = valid_pk(self.model, self.kwargs[self.lookup_url_kwarg or self.lookup_field])
         found = self._of_row(pk, "object", lambda rows: rows)

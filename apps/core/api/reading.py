@@ -268,7 +268,7 @@ class ScopedRelatedField(serializers.PrimaryKeyRelatedField):
             self.fail("incorrect_type", data_type=type(data).__name__)
         model, account_id = self.get_queryset().model, current_account_id()
         if account_id is None or type(self).get_queryset is not ScopedRelatedField.get_queryset or not issubclass(model, TenantModel):
-            return super().to_internal_value(data)
+            return self._known(super().to_internal_value(data), data)
 
         def build() -> QuerySet:
             with scope(account=Param("account_id", models.BigIntegerField())):
@@ -277,7 +277,13 @@ class ScopedRelatedField(serializers.PrimaryKeyRelatedField):
         found = run(("related", model), build, {"account_id": account_id, "pk": int(data)})
         if not found:
             self.fail("does_not_exist", pk_value=data)
-        return found[0]
+        return self._known(found[0], data)
+
+    def _known(self, row: models.Model, data: Any) -> models.Model:
+        view = self.context.get("view")
+        if view is not None and not view.knows(row):
+            self.fail("does_not_exist", pk_value=data)
+        return row
 
 
 class InputSerializer(serializers.Serializer):
