@@ -245,7 +245,7 @@ class Listing:
         cursor = Cursor.decode(query["cursor"], ordering, fields) if query.get("cursor") else None
         text = (query.get("search") or "").strip()
         if text and self.ranked is not None and not query.get("ordering"):
-            return {"next": None, "previous": None, "results": self._best(self.ranked, request, text, size)}
+            return one_page(self._best(self.ranked, request, text, size))
         rows = self._rows(request, ordering, fields, cursor, size)
         more = len(rows) > size
         rows = rows[:size]
@@ -335,6 +335,35 @@ class Listing:
         query = {k: v for k, v in request.query_params.items() if k != "cursor"}
         query["cursor"] = cursor.encode(ordering)
         return request.build_absolute_uri(f"{request.path}?{urlencode(query)}")
+
+
+def page_of(
+    request: Any,
+    rows: QuerySet,
+    serializer_class: type[reading.ResourceSerializer],
+    *,
+    filterset_class: type[FilterSet] | None = None,
+    orderings: Collection[str] = ("id",),
+    default_ordering: str = "-id",
+) -> dict[str, Any]:
+    """A page of the rows that belong to one other; ``schema.paged`` describes it with the same options. Its SQL is not kept."""
+    return Listing(
+        view=None,
+        model=rows.model,
+        serializer_class=serializer_class,
+        base=lambda: rows,
+        filterset_class=filterset_class,
+        orderings={name: name for name in orderings},
+        default_ordering=default_ordering,
+        search=None,
+        scope_values={},
+        scoped=lambda: None,
+    ).page(request)
+
+
+def one_page(results: list[Any]) -> dict[str, Any]:
+    """Few rows, as lists are answered."""
+    return {"next": None, "previous": None, "results": results}
 
 
 def _field(model: type[models.Model], path: str) -> models.Field:

@@ -1,17 +1,19 @@
 """OpenAPI: what drf-spectacular cannot know by itself about our doors."""
 
 import re
+from collections.abc import Collection, Iterable
+from functools import cache
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema as BaseAutoSchema
 from drf_spectacular.plumbing import build_basic_type, force_instance
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 
 from apps.core.api.fields import WALL_TIME, ShapedField
-from apps.core.api.listing import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
+from apps.core.api.listing import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, FilterSet
 from apps.core.api.reading import Computed, FromChildren
 
 ERRORS = {
@@ -56,6 +58,51 @@ class ErrorSerializer(serializers.Serializer):
         return fields
 
 
+def _of_pages(orderings: Iterable[str], default: str) -> list[OpenApiParameter]:
+    """What every list takes."""
+    values = [value for name in sorted(orderings) for value in (name, f"-{name}")]
+    return [
+        OpenApiParameter("cursor", str, description="Place in the list, taken from `next` or `previous`."),
+        OpenApiParameter("page_size", int, description=f"Rows per page, 1 to {MAX_PAGE_SIZE}; {DEFAULT_PAGE_SIZE} by default."),
+        OpenApiParameter("ordering", str, enum=values, description=f"Default `{default}`."),
+    ]
+
+
+def _of_filters(filterset: type[FilterSet]) -> list[OpenApiParameter]:
+    parameters = []
+    for name, declared in filterset.base_filters.items():
+        kind = FILTER_TYPES.get(type(declared).__name__, str)
+        choices = declared.extra.get("choices")
+        enum = [c[0] for c in choices] if choices and not callable(choices) else None
+        parameters.append(OpenApiParameter(name, kind, enum=enum, description=str(declared.extra.get("help_text", ""))))
+    return parameters
+
+
+@cache
+def page_serializer(row: type[serializers.Serializer]) -> type[serializers.Serializer]:
+    """{next, previous, results} of these rows."""
+    link: dict[str, Any] = {"read_only": True, "allow_null": True}
+    rows = {"next": serializers.URLField(**link), "previous": serializers.URLField(**link), "results": row(many=True, read_only=True)}
+    return type(f"{row.__name__.removesuffix('Serializer')}PageSerializer", (serializers.Serializer,), rows)
+
+
+def paged(
+    row: type[serializers.Serializer],
+    *,
+    filterset_class: type[FilterSet] | None = None,
+    orderings: Collection[str] = ("id",),
+    default_ordering: str = "-id",
+) -> Any:
+    """``extend_schema`` for a GET that answers with ``listing.page_of``, with the same options."""
+    parameters = _of_pages(orderings, default_ordering) + (_of_filters(filterset_class) if filterset_class else [])
+    return extend_schema(responses=page_serializer(row), parameters=parameters)
+
+
+def on_one_page(row: type[serializers.Serializer], parameters: Collection[OpenApiParameter] = ()) -> Any:
+    """``extend_schema`` for a GET that answers with ``listing.one_page``: `next` and `previous` are always null."""
+    return extend_schema(responses=page_serializer(row), parameters=list(parameters))
+
+
 class AutoSchema(BaseAutoSchema):
     """Pages, query parameters, the idempotency header and our errors, from what the door declares."""
 
@@ -76,13 +123,7 @@ class AutoSchema(BaseAutoSchema):
         parameters = super().get_override_parameters()
         view = self.view
         if self._is_list():
-            orderings = sorted({"id": "", **view.orderings})
-            values = [v for name in orderings for v in (name, f"-{name}")]
-            parameters += [
-                OpenApiParameter("cursor", str, description="Place in the list, taken from `next` or `previous`."),
-                OpenApiParameter("page_size", int, description=f"Rows per page, 1 to {MAX_PAGE_SIZE}; {DEFAULT_PAGE_SIZE} by default."),
-                OpenApiParameter("ordering", str, enum=values, description=f"Default `{view.default_ordering}`."),
-            ]
+            parameters += _of_pages({"id": "", **view.orderings}, view.default_ordering)
             if view.search_fields:
                 parameters.append(OpenApiParameter("search", str, description=f"Words looked for in {', '.join(view.search_fields)}."))
         if getattr(view, "action", None) in getattr(view, "idempotent", ()):
@@ -134,15 +175,10 @@ class AutoSchema(BaseAutoSchema):
         return []
 
     def _get_filter_parameters(self) -> list[Any]:
-        parameters = []
+        parameters: list[Any] = []
         filterset = getattr(self.view, "filterset_class", None)
         if self._is_list() and filterset:
-            for name, declared in filterset.base_filters.items():
-                kind = FILTER_TYPES.get(type(declared).__name__, str)
-                choices = declared.extra.get("choices")
-                enum = [c[0] for c in choices] if choices and not callable(choices) else None
-                parameter = OpenApiParameter(name, kind, enum=enum, description=str(declared.extra.get("help_text", "")))
-                parameters.append(self._process_parameter(parameter))
+            parameters = [self._process_parameter(one) for one in _of_filters(filterset)]
         return parameters
 
     def _process_parameter(self, parameter: OpenApiParameter) -> dict[str, Any]:

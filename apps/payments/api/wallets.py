@@ -75,19 +75,3 @@ class PointsEntrySerializer(ResourceSerializer):
         model = PointsEntry
         fields: ClassVar = ["id", "kind", "points", "order", "reward", "reason", "created_at"]
         read_only_fields = fields
-
-
-class WalletStatementSerializer(serializers.Serializer):
-    """A page of a wallet's statement."""
-
-    next = serializers.CharField(allow_null=True, help_text="Address of the next page; null on the last.")
-    previous = serializers.CharField(allow_null=True)
-    results = WalletTransactionSerializer(many=True)
-
-
-class PointsStatementSerializer(serializers.Serializer):
-    """A page of points."""
-
-    next = serializers.CharField(allow_null=True, help_text="Address of the next page; null on the last.")
-    previous = serializers.CharField(allow_null=True)
-    results = PointsEntrySerializer(many=True)

@@ -28,6 +28,7 @@ from apps.accounts.services.accounts import create_account
 from apps.accounts.services.invitations import accept_invitation
 from apps.accounts.services.tokens import issue_token, revoke_token
 from apps.core.api import reading
+from apps.core.api.listing import one_page
 from apps.core.errors import NotFound
 from apps.users.models import User
 from apps.users.services import claim_login, update_login
@@ -58,7 +59,7 @@ class TokenViewSet(SessionDoor):
     @extend_schema(responses=TokenListSerializer)
     def list(self, request: Request) -> Response:
         results = reading.represent(TokenSerializer, self.get_queryset())
-        return Response({"next": None, "previous": None, "results": results})
+        return Response(one_page(results))
 
     @extend_schema(request=SignInSerializer, responses={201: NewTokenSerializer})
     def create(self, request: Request) -> Response:

@@ -143,14 +143,6 @@ class OwnDocumentSerializer(DocumentSerializer):
         read_only_fields = fields
 
 
-class OwnDocumentPageSerializer(serializers.Serializer):
-    """The documents of a session, at most twenty; shaped like every list, and always one page."""
-
-    next = serializers.CharField(read_only=True, allow_null=True, help_text="Always null.")
-    previous = serializers.CharField(read_only=True, allow_null=True, help_text="Always null.")
-    results = OwnDocumentSerializer(many=True, read_only=True)
-
-
 class OwnDocumentUpload(DocumentUpload):
     """A file for a session of yours, sent as `multipart/form-data`. The business sees it, too."""
 

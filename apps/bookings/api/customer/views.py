@@ -15,7 +15,6 @@ from rest_framework.response import Response
 from apps.bookings.api.customer.serializers import (
     OwnBookingSerializer,
     OwnCancelInput,
-    OwnDocumentPageSerializer,
     OwnDocumentSerializer,
     OwnDocumentUpload,
     OwnRescheduleInput,
@@ -42,8 +41,9 @@ from apps.clients.api.doors import ClientDoor, ClientFilterSet
 from apps.core.api import reading
 from apps.core.api.doors import ListMixin, RetrieveMixin, valid_pk
 from apps.core.api.files import download
-from apps.core.api.listing import InstantFilter
+from apps.core.api.listing import InstantFilter, one_page
 from apps.core.api.multipart import AnyAnswer, FormParser
+from apps.core.api.schema import on_one_page
 from apps.core.errors import Invalid, NotFound, UnknownField
 
 
@@ -172,13 +172,13 @@ class OwnBookingViewSet(ListMixin, RetrieveMixin, ClientDoor):
         with self.inside(booking):
             return Response(quote_cancellation(booking, by=Side.CLIENT, may_void=False, version=data["version"]))
 
-    @extend_schema(responses=OwnDocumentPageSerializer)
+    @on_one_page(OwnDocumentSerializer)
     @action(detail=True, methods=["get"], parser_classes=[FormParser])
     def documents(self, request: Request, pk: str) -> Response:
         """The documents of a session that you may see, newest first: one page, as a session has at most twenty."""
         booking = self.get_object()
         found = shared(BookingDocument.objects.filter(booking_id=booking.pk)).order_by("-created_at", "-id")
-        return Response({"next": None, "previous": None, "results": reading.represent(OwnDocumentSerializer, found)})
+        return Response(one_page(reading.represent(OwnDocumentSerializer, found)))
 
     @extend_schema(request=OwnDocumentUpload, responses={201: OwnDocumentSerializer})
     @documents.mapping.post

@@ -27,8 +27,9 @@ from apps.clients.services.care import (
 from apps.core.api import reading
 from apps.core.api.doors import ListMixin, RetrieveMixin
 from apps.core.api.fields import InstantField, OneLineField
-from apps.core.api.listing import FilterSet, FlagFilter, InstantFilter, Listing, ScopedChoiceFilter
+from apps.core.api.listing import FilterSet, FlagFilter, InstantFilter, ScopedChoiceFilter, page_of
 from apps.core.api.reading import Computed, InputSerializer, ResourceSerializer, ScopedRelatedField
+from apps.core.api.schema import paged
 from apps.core.errors import NotAllowed
 
 MAX_NOTE, MAX_TITLE, MAX_PURPOSE, MAX_WORDING, MAX_SOURCE = 10_000, 200, 50, 5_000, 50
@@ -137,25 +138,13 @@ class CareActions:
     def _below(self: Any, request: Request, model: Any, serializer_class: Any, filterset_class: Any = None) -> Response:
         """A page of the rows of this client, newest first."""
         client = self.get_object()
-        page = Listing(
-            view=None,
-            model=model,
-            serializer_class=serializer_class,
-            base=lambda: model.objects.filter(client_id=client.pk),
-            filterset_class=filterset_class,
-            orderings={"id": "id"},
-            default_ordering="-id",
-            search=None,
-            scope_values={},
-            scoped=lambda: None,
-        )
-        return Response(page.page(request))
+        return Response(page_of(request, model.objects.filter(client_id=client.pk), serializer_class, filterset_class=filterset_class))
 
     def _added(self: Any, row: Any, serializer_class: Any) -> Response:
         found = type(row).objects.filter(pk=row.pk)
         return Response(reading.represent(serializer_class, found)[0], status=status.HTTP_201_CREATED)
 
-    @extend_schema(responses=NoteSerializer(many=True))
+    @paged(NoteSerializer, filterset_class=NoteFilter)
     @action(detail=True, filterset_class=NoteFilter)
     def notes(self: Any, request: Request, pk: str) -> Response:
         """Notes about the client, newest first (pages by `cursor`); `?is_pinned=true` for those to show on top."""
@@ -169,7 +158,7 @@ class CareActions:
         note = add_note(client=client, author=self.membership, **self.validated(NoteInput, request))
         return self._added(note, NoteSerializer)
 
-    @extend_schema(responses=TaskSerializer(many=True))
+    @paged(TaskSerializer)
     @action(detail=True, filterset_class=None)
     def tasks(self: Any, request: Request, pk: str) -> Response:
         """What there is to do for the client, done or not, newest first (pages by `cursor`); client-tasks/ has filters."""
@@ -183,7 +172,7 @@ class CareActions:
         task = add_task(client=client, author=self.membership, **self.validated(TaskInput, request))
         return self._added(task, TaskSerializer)
 
-    @extend_schema(responses=ConsentSerializer(many=True))
+    @paged(ConsentSerializer)
     @action(detail=True, filterset_class=None)
     def consents(self: Any, request: Request, pk: str) -> Response:
         """What the client agreed to and withdrew, the last entry first (pages by `cursor`). Entries are never changed."""

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django.http import HttpResponse, HttpResponseBase
 from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -23,9 +23,10 @@ from apps.clients.services.imports import allowed_actions, cancel_import, commit
 from apps.core.api.doors import ListMixin, RetrieveMixin
 from apps.core.api.files import HEADERS, download
 from apps.core.api.limits import Allowance
-from apps.core.api.listing import FilterSet, Listing
+from apps.core.api.listing import FilterSet, page_of
 from apps.core.api.multipart import AnyAnswer, FormParser
 from apps.core.api.reading import Computed, InputSerializer, ResourceSerializer, ScopedRelatedField
+from apps.core.api.schema import paged
 from apps.core.errors import NotFound
 
 EXPORTS = Allowance("client-export", 5)
@@ -163,6 +164,9 @@ class RowFilter(FilterSet):
         fields: ClassVar[list[str]] = []
 
 
+ROWS: dict[str, Any] = {"filterset_class": RowFilter, "orderings": ("id", "line"), "default_ordering": "line"}
+
+
 class NothingToSay(InputSerializer):
     """No fields."""
 
@@ -232,27 +236,12 @@ class ClientImportViewSet(ListMixin, RetrieveMixin, StaffViewSet):
         undo_import(source)
         return Response(self.represent(source.pk))
 
-    @extend_schema(
-        responses=ClientImportRowSerializer(many=True),
-        parameters=[OpenApiParameter("state", OpenApiTypes.STR, enum=ClientImportRow.State.values)],
-    )
+    @paged(ClientImportRowSerializer, **ROWS)
     @action(detail=True, methods=["get"], filterset_class=RowFilter)
     def rows(self, request: Request, pk: str) -> Response:
         """What became of the rows, in their order (pages by `cursor`)."""
-        source = self.get_object()
-        page = Listing(
-            view=None,
-            model=ClientImportRow,
-            serializer_class=ClientImportRowSerializer,
-            base=lambda: ClientImportRow.objects.filter(source=source),
-            filterset_class=RowFilter,
-            orderings={"id": "id", "line": "line"},
-            default_ordering="line",
-            search=None,
-            scope_values={},
-            scoped=lambda: None,
-        )
-        return Response(page.page(request))
+        found = ClientImportRow.objects.filter(source=self.get_object())
+        return Response(page_of(request, found, ClientImportRowSerializer, **ROWS))
 
     @extend_schema(responses={(200, "text/csv"): OpenApiResponse(OpenApiTypes.BINARY, description="The file, as an attachment.")})
     @action(detail=True, methods=["get"], url_path="bad-rows", content_negotiation_class=AnyAnswer)

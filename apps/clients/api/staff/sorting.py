@@ -16,8 +16,9 @@ from apps.clients.models import Client, CustomField, Segment
 from apps.clients.segments import MAX_CONDITIONS, checked, within
 from apps.core.api.doors import ResourceMixin
 from apps.core.api.fields import OneLineField
-from apps.core.api.listing import FilterSet, FlagFilter, refuse_parameters
+from apps.core.api.listing import FilterSet, FlagFilter, one_page, refuse_parameters
 from apps.core.api.reading import ResourceSerializer
+from apps.core.api.schema import on_one_page
 from apps.core.errors import Invalid
 
 MAX_FIELDS, MAX_OPTIONS, MAX_SEGMENTS = 100, 100, 200
@@ -159,10 +160,10 @@ class TagViewSet(KnowsOwnClients):
 
     model = Client
 
-    @extend_schema(responses=TagSerializer(many=True))
+    @on_one_page(TagSerializer)
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Every tag with the number of clients that carry it, the most used first: one page, at most 1,000."""
         refuse_parameters(request.query_params, ())
         tags = self.clients_in_sight().annotate(tag=Func("tags", function="unnest", output_field=TextField()))
         found = tags.order_by().values("tag").annotate(count=Count("pk")).order_by("-count", "tag")[:MOST_TAGS]
-        return Response({"next": None, "previous": None, "results": list(found)})
+        return Response(one_page(list(found)))

@@ -3,7 +3,6 @@ from typing import Any, ClassVar
 from django.db.models import QuerySet
 from django.utils import timezone
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -22,7 +21,8 @@ from apps.clients.segments import within
 from apps.clients.services import delete_client
 from apps.core.api.doors import ResourceMixin
 from apps.core.api.events import TimelineSerializer
-from apps.core.api.listing import FilterSet, FlagFilter, Listing, ScopedChoiceFilter
+from apps.core.api.listing import FilterSet, FlagFilter, ScopedChoiceFilter, page_of
+from apps.core.api.schema import paged
 from apps.core.models import Event
 
 
@@ -83,7 +83,7 @@ class ClientViewSet(MergeActions, SubjectActions, CareActions, BlockActions, Res
     def perform_destroy(self, client: Client) -> None:
         delete_client(client)
 
-    @extend_schema(responses=TimelineSerializer(many=True))
+    @paged(TimelineSerializer)
     @action(detail=True)
     def timeline(self, request: Request, pk: str) -> Response:
         """What happened with this client and those merged into them, newest first (pages by `cursor`). Who may not see payments does not see them here either."""
@@ -91,16 +91,4 @@ class ClientViewSet(MergeActions, SubjectActions, CareActions, BlockActions, Res
         events = Event.objects.filter(client_id__in=client.all_ids)
         if not allows(self.membership.role, "payment", "list"):
             events = events.exclude(subject_type__startswith="payments.")
-        page = Listing(
-            view=None,
-            model=Event,
-            serializer_class=TimelineSerializer,
-            base=lambda: events,
-            filterset_class=None,
-            orderings={"id": "id"},
-            default_ordering="-id",
-            search=None,
-            scope_values={},
-            scoped=lambda: None,
-        )
-        return Response(page.page(request))
+        return Response(page_of(request, events, TimelineSerializer))

@@ -4,9 +4,8 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import QuerySet
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -16,15 +15,14 @@ from apps.accounts.api.doors import StaffViewSet
 from apps.accounts.models import Account
 from apps.clients.models import Client
 from apps.core.api.fields import DayField, StrictIntegerField
-from apps.core.api.listing import Listing
-from apps.core.api.reading import InputSerializer, ResourceSerializer
+from apps.core.api.listing import page_of
+from apps.core.api.reading import InputSerializer
+from apps.core.api.schema import paged
 from apps.core.errors import Invalid
 from apps.orders.validity import end_of
 from apps.payments.api.wallets import (
     PointsEntrySerializer,
-    PointsStatementSerializer,
     WalletSerializer,
-    WalletStatementSerializer,
     WalletTransactionSerializer,
 )
 from apps.payments.models import Book, PointsEntry, WalletLot, WalletTransaction
@@ -33,11 +31,7 @@ from apps.payments.services.wallet import give_credit, take_credit
 from apps.payments.standing import wallet_at
 
 MOST = 100_000_000
-PAGES = [
-    OpenApiParameter("cursor", str, description="Place in the list, taken from `next` or `previous`."),
-    OpenApiParameter("page_size", int, description="Rows per page, 1 to 100; 50 by default."),
-    OpenApiParameter("ordering", str, enum=["-created_at", "created_at", "-id", "id"], description="Default `-created_at`."),
-]
+LINES: dict[str, Any] = {"orderings": ("created_at", "id"), "default_ordering": "-created_at"}
 TILLS = {"cash": Book.CASH, "bank_transfer": Book.BANK}
 TILL_NAMES = sorted(TILLS)
 
@@ -95,21 +89,6 @@ class WalletViewSet(StaffViewSet):
     def _shown(self, client: Client) -> Response:
         return Response(wallet_at(client, self.account, at=timezone.now()))
 
-    def _lines(self, model: type[WalletTransaction | PointsEntry], shape: type[ResourceSerializer], rows: QuerySet) -> Response:
-        page = Listing(
-            view=None,
-            model=model,
-            serializer_class=shape,
-            base=lambda: rows,
-            filterset_class=None,
-            orderings={"id": "id", "created_at": "created_at"},
-            default_ordering="-created_at",
-            search=None,
-            scope_values={},
-            scoped=lambda: None,
-        )
-        return Response(page.page(self.request))
-
     @extend_schema(responses=WalletSerializer)
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """What a client can spend here and now."""
@@ -144,18 +123,19 @@ class WalletViewSet(StaffViewSet):
         )
         return self._shown(client)
 
-    @extend_schema(parameters=PAGES, responses=WalletStatementSerializer)
+    @paged(WalletTransactionSerializer, **LINES)
     @action(detail=True, methods=["get"])
     def transactions(self, request: Request, pk: str) -> Response:
         """The wallet's statement, newest first: pages as of every list (`cursor`, `page_size`, `ordering` by `id` or `created_at`)."""
         mine = WalletTransaction.objects.filter(client=self.get_object())
-        return self._lines(WalletTransaction, WalletTransactionSerializer, mine)
+        return Response(page_of(request, mine, WalletTransactionSerializer, **LINES))
 
-    @extend_schema(parameters=PAGES, responses=PointsStatementSerializer)
+    @paged(PointsEntrySerializer, **LINES)
     @action(detail=True, methods=["get"])
     def points(self, request: Request, pk: str) -> Response:
         """Where the client's points come from and went, newest first; pages as of every list."""
-        return self._lines(PointsEntry, PointsEntrySerializer, PointsEntry.objects.filter(client=self.get_object()))
+        mine = PointsEntry.objects.filter(client=self.get_object())
+        return Response(page_of(request, mine, PointsEntrySerializer, **LINES))
 
     @extend_schema(request=PointsInput, responses={201: WalletSerializer})
     @points.mapping.post

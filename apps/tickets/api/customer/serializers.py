@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from apps.core.api.reading import Computed, InputSerializer, ResourceSerializer
 from apps.sites.api.addressing import parse_uuid
-from apps.tickets.api.words import LongText, PageSerializer, PagesSerializer, category_field, subject_field
+from apps.tickets.api.words import LongText, category_field, subject_field
 from apps.tickets.lifecycle import client_actions
 from apps.tickets.models import Priority, Ticket, TicketAttachment, TicketMessage
 
@@ -83,12 +83,6 @@ class OwnTicketMessageSerializer(ResourceSerializer):
         read_only_fields = fields
 
 
-class OwnTicketMessagePageSerializer(PagesSerializer):
-    """What you and the business have written."""
-
-    results = OwnTicketMessageSerializer(many=True, read_only=True)
-
-
 class OwnTicketMessageInput(InputSerializer):
     """A message to the business."""
 
@@ -102,12 +96,6 @@ class OwnTicketAttachmentSerializer(ResourceSerializer):
         model = TicketAttachment
         fields: ClassVar = ["id", "ticket", "name", "content_type", "size", "created_at"]
         read_only_fields = fields
-
-
-class OwnTicketAttachmentPageSerializer(PageSerializer):
-    """All files of a ticket, newest first, at most twenty."""
-
-    results = OwnTicketAttachmentSerializer(many=True, read_only=True)
 
 
 class OwnTicketAttachmentUpload(InputSerializer):
@@ -124,9 +112,3 @@ class OwnTicketCategorySerializer(serializers.Serializer):
 
     account_slug = serializers.CharField()
     name = serializers.CharField()
-
-
-class OwnTicketCategoriesSerializer(PageSerializer):
-    """The categories of all your businesses; `?account=` narrows to one."""
-
-    results = OwnTicketCategorySerializer(many=True, read_only=True)

@@ -17,20 +17,20 @@ from apps.clients.api.doors import ClientDoor, ClientFilterSet
 from apps.core.api import reading
 from apps.core.api.doors import ListMixin, RetrieveMixin
 from apps.core.api.files import download
+from apps.core.api.listing import one_page, page_of
 from apps.core.api.multipart import AnyAnswer, FormParser
 from apps.core.api.reading import NothingToSay
+from apps.core.api.schema import on_one_page, paged
 from apps.tickets.api.customer.serializers import (
-    OwnTicketAttachmentPageSerializer,
     OwnTicketAttachmentSerializer,
     OwnTicketAttachmentUpload,
-    OwnTicketCategoriesSerializer,
+    OwnTicketCategorySerializer,
     OwnTicketInput,
     OwnTicketMessageInput,
-    OwnTicketMessagePageSerializer,
     OwnTicketMessageSerializer,
     OwnTicketSerializer,
 )
-from apps.tickets.api.words import PAGES, one_page, page_of_messages
+from apps.tickets.api.words import SAID
 from apps.tickets.lifecycle import BY_CLIENTS
 from apps.tickets.models import Status, Ticket, TicketAttachment, TicketCategory, TicketMessage
 from apps.tickets.selectors import chosen_ownership, shown_to_client
@@ -100,12 +100,12 @@ class OwnTicketViewSet(ListMixin, RetrieveMixin, ClientDoor):
             step(ticket, action=name, by=Side.CLIENT)
         return Response(self.represent(ticket.pk))
 
-    @extend_schema(responses=OwnTicketMessagePageSerializer, parameters=PAGES)
+    @paged(OwnTicketMessageSerializer, filterset_class=OwnMessageFilter, **SAID)
     @action(detail=True, methods=["get"], filterset_class=OwnMessageFilter)
     def messages(self, request: Request, pk: str) -> Response:
         """What you and the business have written, oldest first (pages by `cursor`, `?ordering=-id` for the newest first)."""
-        ticket = self.get_object()
-        return Response(page_of_messages(request, OwnTicketMessageSerializer, lambda: _said(ticket), OwnMessageFilter))
+        said = _said(self.get_object())
+        return Response(page_of(request, said, OwnTicketMessageSerializer, filterset_class=OwnMessageFilter, **SAID))
 
     @extend_schema(request=OwnTicketMessageInput, responses={201: OwnTicketMessageSerializer})
     @messages.mapping.post
@@ -120,7 +120,7 @@ class OwnTicketViewSet(ListMixin, RetrieveMixin, ClientDoor):
         found = reading.represent(OwnTicketMessageSerializer, _said(ticket).filter(pk=message.pk))
         return Response(found[0], status=status.HTTP_201_CREATED)
 
-    @extend_schema(responses=OwnTicketAttachmentPageSerializer)
+    @on_one_page(OwnTicketAttachmentSerializer)
     @action(detail=True, methods=["get"], parser_classes=[FormParser])
     def attachments(self, request: Request, pk: str) -> Response:
         """The files that you and the business have put to the ticket, newest first: one page."""
@@ -142,7 +142,7 @@ class OwnTicketViewSet(ListMixin, RetrieveMixin, ClientDoor):
         found = reading.represent(OwnTicketAttachmentSerializer, _sent(ticket).filter(pk=attachment.pk))
         return Response(found[0], status=status.HTTP_201_CREATED)
 
-    @extend_schema(responses=OwnTicketCategoriesSerializer, parameters=[ACCOUNT])
+    @on_one_page(OwnTicketCategorySerializer, [ACCOUNT])
     def categories(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The kinds of questions that your businesses know. A ticket for one that has none takes any words."""
         known = TicketCategory.objects.filter(is_active=True).order_by("account__slug", "name", "pk")

@@ -9,7 +9,7 @@ from apps.core.api.fields import InstantField, OneLineField, StrictIntegerField
 from apps.core.api.reading import Computed, InputSerializer, ResourceSerializer, ScopedRelatedField
 from apps.orders.models import Order
 from apps.sites.api.addressing import SiteField
-from apps.tickets.api.words import MAX_CATEGORY, MAX_NOTE, LongText, PageSerializer, PagesSerializer, category_field, subject_field
+from apps.tickets.api.words import MAX_CATEGORY, MAX_NOTE, LongText, category_field, subject_field
 from apps.tickets.lifecycle import allowed_actions
 from apps.tickets.models import (
     Priority,
@@ -123,12 +123,6 @@ class TicketMessageSerializer(ResourceSerializer):
         read_only_fields = fields
 
 
-class TicketMessagePageSerializer(PagesSerializer):
-    """What was said about a ticket."""
-
-    results = TicketMessageSerializer(many=True, read_only=True)
-
-
 class TicketMessageInput(InputSerializer):
     """A message to the client, or an ``internal`` one for staff, which the client never sees."""
 
@@ -156,12 +150,6 @@ class TicketAttachmentSerializer(ResourceSerializer):
             "created_at",
         ]
         read_only_fields = fields
-
-
-class TicketAttachmentPageSerializer(PageSerializer):
-    """All files of a ticket, newest first, at most twenty."""
-
-    results = TicketAttachmentSerializer(many=True, read_only=True)
 
 
 class TicketAttachmentUpload(InputSerializer):
@@ -200,12 +188,6 @@ class TicketTimeSerializer(ResourceSerializer):
             "created_at",
         ]
         read_only_fields = fields
-
-
-class TicketTimePageSerializer(PageSerializer):
-    """All time on a ticket, in the order in which it was logged."""
-
-    results = TicketTimeSerializer(many=True, read_only=True)
 
 
 class TicketTimeInput(InputSerializer):

@@ -20,29 +20,27 @@ from apps.clients.models import Client
 from apps.core.api import reading
 from apps.core.api.doors import ListMixin, ResourceMixin, RetrieveMixin
 from apps.core.api.files import download
-from apps.core.api.listing import FilterSet, FlagFilter, ScopedChoiceFilter
+from apps.core.api.listing import FilterSet, FlagFilter, ScopedChoiceFilter, one_page, page_of
 from apps.core.api.multipart import AnyAnswer, FormParser
 from apps.core.api.reading import NothingToSay
+from apps.core.api.schema import on_one_page, paged
 from apps.core.errors import Invalid
 from apps.tickets.api.staff.serializers import (
     SlaTargetSerializer,
     SupportHoursSerializer,
     TicketAssignInput,
-    TicketAttachmentPageSerializer,
     TicketAttachmentSerializer,
     TicketAttachmentUpload,
     TicketCategorySerializer,
     TicketChange,
     TicketInput,
     TicketMessageInput,
-    TicketMessagePageSerializer,
     TicketMessageSerializer,
     TicketSerializer,
     TicketTimeInput,
-    TicketTimePageSerializer,
     TicketTimeSerializer,
 )
-from apps.tickets.api.words import PAGES, one_page, page_of_messages
+from apps.tickets.api.words import SAID
 from apps.tickets.models import (
     Priority,
     SlaTarget,
@@ -166,12 +164,12 @@ class TicketViewSet(ListMixin, RetrieveMixin, OwnClientsViewSet):
         step(ticket, action=name)
         return Response(self.represent(ticket.pk))
 
-    @extend_schema(responses=TicketMessagePageSerializer, parameters=PAGES)
+    @paged(TicketMessageSerializer, **SAID)
     @action(detail=True, methods=["get"], filterset_class=None)
     def messages(self, request: Request, pk: str) -> Response:
         """What was said, oldest first (pages by `cursor`, `?ordering=-id` for the newest first), internal messages included."""
-        ticket = self.get_object()
-        return Response(page_of_messages(request, TicketMessageSerializer, lambda: TicketMessage.objects.filter(ticket=ticket)))
+        said = TicketMessage.objects.filter(ticket=self.get_object())
+        return Response(page_of(request, said, TicketMessageSerializer, **SAID))
 
     @extend_schema(request=TicketMessageInput, responses={201: TicketMessageSerializer})
     @messages.mapping.post
@@ -185,7 +183,7 @@ class TicketViewSet(ListMixin, RetrieveMixin, OwnClientsViewSet):
         found = TicketMessage.objects.filter(pk=message.pk)
         return Response(reading.represent(TicketMessageSerializer, found)[0], status=status.HTTP_201_CREATED)
 
-    @extend_schema(responses=TicketAttachmentPageSerializer)
+    @on_one_page(TicketAttachmentSerializer)
     @action(detail=True, methods=["get"], parser_classes=[FormParser])
     def attachments(self, request: Request, pk: str) -> Response:
         """The files of a ticket, newest first, internal ones included: one page."""
@@ -207,7 +205,7 @@ class TicketViewSet(ListMixin, RetrieveMixin, OwnClientsViewSet):
         found = TicketAttachment.objects.filter(pk=attachment.pk)
         return Response(reading.represent(TicketAttachmentSerializer, found)[0], status=status.HTTP_201_CREATED)
 
-    @extend_schema(responses=TicketTimePageSerializer)
+    @on_one_page(TicketTimeSerializer)
     @action(detail=True, methods=["get"])
     def times(self, request: Request, pk: str) -> Response:
         """The work on a ticket and the sessions that it used up: one page."""

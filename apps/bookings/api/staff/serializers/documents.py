@@ -29,14 +29,6 @@ class DocumentSerializer(ResourceSerializer):
         read_only_fields = fields
 
 
-class DocumentPageSerializer(serializers.Serializer):
-    """All documents of a session, at most twenty; shaped like every list, and always one page."""
-
-    next = serializers.CharField(read_only=True, allow_null=True, help_text="Always null.")
-    previous = serializers.CharField(read_only=True, allow_null=True, help_text="Always null.")
-    results = DocumentSerializer(many=True, read_only=True)
-
-
 class DocumentUpload(InputSerializer):
     """A file for a session, sent as `multipart/form-data`."""
 

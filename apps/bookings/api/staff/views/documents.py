@@ -8,26 +8,28 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.bookings.api.staff.serializers.documents import DocumentChange, DocumentPageSerializer, DocumentSerializer, DocumentUpload
+from apps.bookings.api.staff.serializers.documents import DocumentChange, DocumentSerializer, DocumentUpload
 from apps.bookings.models import BookingDocument
 from apps.bookings.services.documents import add_document, delete_document, update_document
 from apps.clients.api.own import OwnClientsViewSet
 from apps.core.api import reading
 from apps.core.api.doors import RetrieveMixin
 from apps.core.api.files import download
+from apps.core.api.listing import one_page
 from apps.core.api.multipart import AnyAnswer, FormParser
+from apps.core.api.schema import on_one_page
 
 
 class DocumentActions:
     """The documents of one session, at the session's own address."""
 
-    @extend_schema(responses=DocumentPageSerializer)
+    @on_one_page(DocumentSerializer)
     @action(detail=True, methods=["get"], parser_classes=[FormParser])
     def documents(self: Any, request: Request, pk: str) -> Response:
         """The documents of a session, newest first, shared or not: one page, as a session has at most twenty."""
         booking = self.get_object()
         found = BookingDocument.objects.filter(booking_id=booking.pk).order_by("-created_at", "-id")
-        return Response({"next": None, "previous": None, "results": reading.represent(DocumentSerializer, found)})
+        return Response(one_page(reading.represent(DocumentSerializer, found)))
 
     @extend_schema(request=DocumentUpload, responses={201: DocumentSerializer})
     @documents.mapping.post
