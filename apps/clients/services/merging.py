@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
 from apps.clients.errors import MergeChanged, MergeConflict
@@ -139,10 +140,14 @@ def move_stragglers(merge: ClientMerge) -> int:
 
 
 def _lock(winner_id: int, loser_id: int) -> tuple[Client, Client]:
-    """Both rows against every change and every new reference: whoever is writing one is waited for."""
-    locked = Client.objects.select_for_update(of=("self",)).select_related("customer__user", "owner").filter(pk__in=(winner_id, loser_id))
-    found = {row.pk: row for row in locked.order_by("pk")}
-    if len(found) < 2 and winner_id != loser_id:
+    """Both rows against every change and every new reference: whoever is writing one is waited for.
+
+    With them those that were merged into them, which are to lead elsewhere: all in one order, whoever merges what.
+    """
+    both = (winner_id, loser_id)
+    rows = Client.objects.filter(Q(pk__in=both) | Q(merged_into__in=both)).select_related("customer__user", "owner")
+    found = {row.pk: row for row in rows.select_for_update(of=("self",)).order_by("pk")}
+    if not found.keys() >= {*both}:
         raise Invalid(fields={"other": ["This client is gone."]})
     return found[winner_id], found[loser_id]
 

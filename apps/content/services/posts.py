@@ -15,7 +15,7 @@ from apps.core.errors import Invalid, InvalidTransition, NotFound
 from apps.core.events import emit
 
 UNIQUE_SLUG = "content_blogpost_unique_slug"
-ATTEMPTS = 5
+ATTEMPTS = 20
 ROOM = 8
 """Characters of a slug that are kept for a number behind it."""
 
