@@ -12,17 +12,14 @@ import json
 import os
 import secrets
 import sys
-import time
 import urllib.parse
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from first_sale import PROJECT, Api, Mismatch, check, instant
+from first_sale import PROJECT, Api, Mismatch, check, instant, until
 
-OFFER_SECONDS = 60
 POLICY = {
     "tiers": [
         {"hours_before": 24, "fee": {"kind": "none"}, "session": "returned"},
@@ -79,17 +76,6 @@ class Studio:
         sale = self.sell(client, package=self.package)
         self.owner.post(f"/api/payments/{sale['payment']['id']}/mark-received/", {}, expect=200)
         return sale["bookings"]
-
-
-def until(what: str, look: Callable[[], Any]) -> Any:
-    """Wait for what the demo's worker does in the background."""
-    deadline = time.monotonic() + OFFER_SECONDS
-    while time.monotonic() < deadline:
-        if found := look():
-            print(f"    ✓ {what}")
-            return found
-        time.sleep(0.3)
-    raise Mismatch(f"{what}: nothing within {OFFER_SECONDS} s")
 
 
 def a_class_and_its_waitlist(studio: Studio) -> None:

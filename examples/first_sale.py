@@ -17,6 +17,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -36,6 +37,17 @@ def check(what: str, found: Any, expected: Any) -> None:
     if found != expected:
         raise Mismatch(f"{what}: expected {expected!r}, found {found!r}")
     print(f"    ✓ {what}")
+
+
+def until(what: str, look: Callable[[], Any], *, seconds: int = 180) -> Any:
+    """Wait for what the demo's worker does in the background; returns what ``look`` finds."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := look():
+            print(f"    ✓ {what}")
+            return found
+        time.sleep(0.2)
+    raise Mismatch(f"{what}: nothing within {seconds} s")
 
 
 class Api:

@@ -13,27 +13,13 @@ import json
 import os
 import secrets
 import sys
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from first_sale import PROJECT, Api, Mismatch, check
+from first_sale import PROJECT, Api, Mismatch, check, until
 
-WITHIN_SECONDS = 180
 NOBODYS = "00000000-0000-4000-8000-000000000000"
-
-
-def until(what: str, look: Callable[[], Any]) -> Any:
-    """Wait for what the demo's worker does in the background."""
-    deadline = time.monotonic() + WITHIN_SECONDS
-    while time.monotonic() < deadline:
-        if found := look():
-            print(f"    ✓ {what}")
-            return found
-        time.sleep(0.2)
-    raise Mismatch(f"{what}: nothing within {WITHIN_SECONDS} s")
 
 
 class Agency:

@@ -23,13 +23,12 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from first_sale import PROJECT, Api, Mismatch, check
+from first_sale import PROJECT, Api, Mismatch, check, until
 
 WITHIN_SECONDS = 90
 
@@ -108,17 +107,6 @@ class Studio:
             if self.address in str(message["To"]) and self.mark in str(message["Subject"]):
                 found.append(message)
         return found
-
-
-def until(what: str, look: Callable[[], Any]) -> Any:
-    """Wait for what the demo's worker does in the background."""
-    deadline = time.monotonic() + WITHIN_SECONDS
-    while time.monotonic() < deadline:
-        if found := look():
-            print(f"    ✓ {what}")
-            return found
-        time.sleep(0.1)
-    raise Mismatch(f"{what}: nothing within {WITHIN_SECONDS} s")
 
 
 class Stream:

@@ -10,7 +10,7 @@ import pytest
 from django.core.cache import cache
 from django.db import connection, connections
 from django.db.models.signals import post_migrate, post_save
-from django.test import Client
+from django.test import Client, TransactionTestCase
 from django.test.utils import CaptureQueriesContext
 
 from apps.accounts.models import Account, Role
@@ -20,7 +20,9 @@ from apps.core.tenancy import account_scope
 from apps.location.loading import load_countries
 from apps.location.models import Country
 from factories.accounts import AccountFactory, MembershipFactory, token_for
+from tests.emptying import empty
 
+TransactionTestCase._fixture_teardown = empty  # type: ignore[attr-defined]
 pytest_plugins = ["tests.studio", "tests.fakes.fixtures"]
 
 # Not the request's own work: the transaction's frame, and putting the scope back, which only a test's outer transaction needs.

@@ -47,13 +47,14 @@ def collect(order: Order, *, method: str, amount_cents: int | None = None, by: s
         if (payment.method, payment.amount_cents) == (method, amount) and method in PROVIDERS:
             return payment
     held = next((_Held(one.booking, one.practitioner_id, one.start_time, one.expires_at) for one in opened if one.booking), None)
+    # A site that a client has ordered waits no longer for their choosing another way to pay; what staff expect waits for them.
+    keeps = order.site_id is not None and by == Side.CLIENT
+    until = next((one.expires_at for one in opened if one.expires_at), None) if keeps else None
     for payment in opened:
         _give_way(payment, at)
     if method == Payment.Method.WALLET:
         payment = spend_credit(order=order, amount_cents=amount, reserve=False, at=at)
     else:
-        # A site that a client has ordered waits no longer for having another payment.
-        until = next((one.expires_at for one in opened if one.expires_at), None) if order.site_id is not None else None
         payment = create_payment(order=order, method=method, amount_cents=amount, expires_at=until, at=at)
     if held is not None:
         _take_over(order, payment, held, at)

@@ -7,7 +7,7 @@ at again when its client gets a login, and by a job. Locks: clients by id, order
 
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from apps.clients.models import Client
@@ -76,7 +76,11 @@ def note_kept_site(order: Order) -> bool:
     order = lock_order(order.pk)
     if order.order_type != Order.Type.SITE or order.payment_status != Order.PaymentStatus.REFUNDED or order.site is None:
         return False
-    owned = SiteOwnership.objects.current().filter(site=order.site, client=order.client_id, acquired_at__gte=order.created_at)
+    client = Client.objects.get(pk=order.client_id)
+    buyer = Q(client=client)
+    if client.email:  # or the card that their login was in the account already
+        buyer |= Q(customer__user__email=normalize_email(client.email))
+    owned = SiteOwnership.objects.current().filter(buyer, site=order.site, acquired_at__gte=order.created_at)
     if not owned.exists() or _said(order, KEPT) is not None:
         return False
     emit(KEPT, order, changes={"site": [None, str(order.site.site_id)]})

@@ -1,6 +1,6 @@
 """What the clients' own app, and the log, keep about a person."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.db.models import CharField, F, Q, QuerySet, TextField, Value
@@ -24,24 +24,30 @@ from apps.core.subjects import ERASED, Done, Subject, drop_files, dropped, erase
 
 BATCH = 500
 NAMELESS = "Erased client "
+FOR_STAFF = ("blocked_reason", "legal_hold_reason")
+"""Columns of the record in which staff write to each other; the client is not told."""
+STAFF_WORDS = (*FOR_STAFF, "override_reason")
+"""Where they do so in the log."""
 OF_RECORD = "clients."
 """Events about the record itself: every text in them is the person's."""
 
 
 def on_hold(subject: Subject) -> list[int]:
-    """Records that the law, or a lawyer, wants untouched."""
-    held = Client.objects.filter(Q(legal_hold_until=None) | Q(legal_hold_until__gte=subject.at.date()), pk__in=subject.ids)
+    """Records that the law, or a lawyer, wants untouched. Merged ones gave their hold to the one that is left, where it can be lifted."""
+    current = Client.objects.current().filter(pk__in=subject.ids)
+    held = current.filter(Q(legal_hold_until=None) | Q(legal_hold_until__gte=subject.at.date()))
     return list(held.exclude(legal_hold_reason="").values_list("pk", flat=True))
 
 
 def pseudonymise(subject: Subject, done: Done) -> None:
     """The record stays for what refers to it, under a name that says nothing; its past goes."""
-    clients = Client.objects.filter(pk__in=subject.ids).exclude(full_name__startswith=NAMELESS, customer=None)
+    nameless = Concat(Value(NAMELESS), Cast(F("pk"), CharField()))
+    clients = Client.objects.filter(pk__in=subject.ids).exclude(full_name=nameless, email="", phone_number="", customer=None)
     done.add(
         done.blanked,
         Client._meta.db_table,
         clients.update(
-            full_name=Concat(Value(NAMELESS), Cast(F("pk"), CharField())),
+            full_name=nameless,
             email="",
             phone_number="",
             stage=Client.Stage.ARCHIVED,
@@ -148,14 +154,21 @@ def _says(subject: Subject, column: str) -> Q:
 
 def record(subject: Subject) -> list[Mapping[str, Any]]:
     """The record itself, and those that were merged into it."""
-    left = {"account_id", "search_text", "email_key"}
+    left = {"account_id", "search_text", "email_key", *FOR_STAFF}
     return [{k: v for k, v in row.items() if k not in left} for row in Client.objects.filter(pk__in=subject.ids).order_by("pk").values()]
 
 
-def what_happened(subject: Subject) -> QuerySet:
-    """The timeline."""
+def record_for_staff(subject: Subject) -> QuerySet:
+    """What the record says to staff only."""
+    return Client.objects.filter(pk__in=subject.ids).order_by("pk").values("id", *FOR_STAFF)
+
+
+def what_happened(subject: Subject) -> Iterator[Mapping[str, Any]]:
+    """The timeline, without the words that staff wrote for each other."""
     columns = ("id", "created_at", "type", "subject_type", "subject_id", "source", "changes")
-    return Event.objects.filter(client_id__in=subject.ids).order_by("pk").values(*columns)
+    events = Event.objects.filter(client_id__in=subject.ids).order_by("pk").values(*columns)
+    for event in events.iterator(chunk_size=BATCH):
+        yield {**event, "changes": {name: change for name, change in event["changes"].items() if name not in STAFF_WORDS}}
 
 
 obstructs("legal_hold", on_hold)
@@ -173,6 +186,7 @@ erased_by(pseudonymise, (Client, "merged_into"))
 kept(Erasure, "client", because="the certificate of an erasure names nobody")
 
 told_by("client", record)
+told_by("client_for_staff", record_for_staff, in_house=True)
 told("consents", ClientConsent, "client")
 told("notes", ClientNote, "client", in_house=True)
 told("tasks", ClientTask, "client", in_house=True)

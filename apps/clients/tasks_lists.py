@@ -1,5 +1,6 @@
 """What time brings about by itself with merges and imports. Each job may be run again at any moment."""
 
+import logging
 from datetime import timedelta
 
 from django.db.models import Q
@@ -13,6 +14,8 @@ from apps.core import jobs
 from apps.core.events import acting
 from apps.core.tenancy import account_scope, platform_scope
 
+logger = logging.getLogger(__name__)
+
 State = ClientImport.State
 STANDS_STILL = timedelta(minutes=10)
 KEPT_FOR = timedelta(days=30)
@@ -25,9 +28,16 @@ def collect_stragglers(timestamp: int) -> None:
     since = timezone.now() - STRAGGLERS_FOR
     with platform_scope("fresh merges"):
         fresh = list(ClientMerge._base_manager.filter(undone_at=None, merged_at__gt=since).order_by("pk"))
+    failed = None
     for merge in fresh:
-        with account_scope(merge.account_id), acting(None, "job:clients.move_stragglers"):
-            move_stragglers(merge)
+        try:
+            with account_scope(merge.account_id), acting(None, "job:clients.move_stragglers"):
+                move_stragglers(merge)
+        except Exception as error:  # the others have an hour only
+            logger.exception("what was written during merge %s could not be moved; the run goes on with the others", merge.pk)
+            failed = error
+    if failed is not None:
+        raise failed
 
 
 @jobs.periodic(cron="*/10 * * * *")

@@ -9,6 +9,7 @@ class ContentConfig(AppConfig):
             demo,
             doctor,
             events,
+            logins,
             subjects,
             tasks,
         )

@@ -17,13 +17,18 @@ def comments_of(subject: Subject) -> QuerySet:
 
 def drop_comments(subject: Subject, done: Done) -> None:
     """Comments go with what their history says; likes go, too."""
-    ids = list(comments_of(subject).values_list("pk", flat=True))
+    done.add(done.dropped, BlogComment._meta.db_table, drop(comments_of(subject)))
+    if subject.user_id is not None:
+        done.add(done.dropped, BlogLike._meta.db_table, BlogLike.objects.filter(user_id=subject.user_id).delete()[0])
+
+
+def drop(comments: QuerySet) -> int:
+    """Delete comments of the scope with their history; returns how many."""
+    ids = list(comments.values_list("pk", flat=True))
     if ids:
         BlogComment.objects.filter(pk__in=ids).delete()
         BlogComment.history.filter(id__in=ids).delete()
-        done.add(done.dropped, BlogComment._meta.db_table, len(ids))
-    if subject.user_id is not None:
-        done.add(done.dropped, BlogLike._meta.db_table, BlogLike.objects.filter(user_id=subject.user_id).delete()[0])
+    return len(ids)
 
 
 erased_by(drop_comments)

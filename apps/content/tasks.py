@@ -2,12 +2,12 @@
 
 from django.utils import timezone
 
+from apps.bookings.tasks import Apart, working_for
 from apps.content.models import BlogPost
 from apps.content.services.posts import publish_if_due
 from apps.content.services.renewing import renew_everywhere
 from apps.core import jobs
-from apps.core.events import acting
-from apps.core.tenancy import account_scope, platform_scope
+from apps.core.tenancy import platform_scope
 
 BATCH = 200
 
@@ -16,14 +16,14 @@ BATCH = 200
 @jobs.task(name="content.publish_due_posts", queue="core", queueing_lock="content.publish_due_posts")
 def publish_due_posts(timestamp: int) -> int:
     """Say that posts were published whose time has come; returns how many. Readers see them from that time on without it."""
-    at = timezone.now()
+    at, published, apart = timezone.now(), 0, Apart()
     with platform_scope("posts that are due"):
         due = BlogPost.objects.filter(status=BlogPost.Status.SCHEDULED, published_at__lte=at).order_by("published_at", "pk")
         found = list(due.values_list("account_id", "pk")[:BATCH])
-    published = 0
     for account_id, post_id in found:
-        with account_scope(account_id), acting(None, "job:posts"):
+        with apart(f"post {post_id}"), working_for(account_id, "posts"):
             published += publish_if_due(post_id, at=at)
+    apart.tell()
     return published
 
 

@@ -28,9 +28,11 @@ def obstacles_of_login(user_id: int) -> list[dict[str, object]]:
 
 
 def erase_login(user_id: int) -> Counts:
-    """Forget a login everywhere, inside the caller's transaction."""
+    """Forget a login everywhere, inside the caller's transaction: the login itself, which the lowest floor keeps, comes last, because
+    the others find what was written under its address by that.
+    """
     counts: Counts = {}
-    for eraser in _erasers:
+    for eraser in reversed(_erasers):
         for table, rows in eraser(user_id).items():
             if rows:
                 counts[table] = counts.get(table, 0) + rows

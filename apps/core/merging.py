@@ -228,7 +228,8 @@ def _newer_on_moved(merging: Merging, moved: Moved) -> dict[str, list[int]]:
         for other in model._meta.concrete_fields:
             going = owners.get(other.related_model) if isinstance(other, models.ForeignKey) else None  # type: ignore[call-overload]
             if going and other.name != field_name:
-                where = {field_name: merging.winner.pk, f"{other.name}__in": going}
+                # What was so before the merge will be so again.
+                where = {field_name: merging.winner.pk, f"{other.name}__in": going, "updated_at__gt": merging.at}
                 rows = model.objects.filter(**where).exclude(pk__in=mine)  # type: ignore[attr-defined]
                 found.setdefault(name, []).extend(rows.order_by("pk").values_list("pk", flat=True)[:100])
     return {name: rows for name, rows in found.items() if rows}

@@ -104,7 +104,7 @@ def dropped(model: type[models.Model], path: str) -> None:
         if ids:
             found.model._base_manager.filter(pk__in=ids).delete()
             done.add(done.dropped, model._meta.db_table, len(ids))
-        _forget_history(model, ids, subject)
+        _forget_history(model, path, ids, subject)
 
     _erasers.append(drop)
 
@@ -183,10 +183,13 @@ def history_of(model: type[models.Model]) -> Any:
     return manager.model if manager is not None else None
 
 
-def _forget_history(model: type[models.Model], ids: Sequence[int], subject: Subject) -> None:
+def _forget_history(model: type[models.Model], path: str, ids: Sequence[int], subject: Subject) -> None:
+    """Of these rows, and of those that somebody has deleted before."""
     past = history_of(model)
-    if past is not None and ids:
-        past._base_manager.filter(account_id=subject.account_id, id__in=ids).delete()
+    if past is not None:
+        theirs = Q(id__in=ids) | Q(**{f"{path}__in": subject.ids})
+        rows = past._base_manager.filter(theirs, account_id=subject.account_id).values("history_id")
+        past._base_manager.filter(history_id__in=rows).delete()
 
 
 def drop_files(rows: QuerySet, field_name: str = "storage_key") -> None:

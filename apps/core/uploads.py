@@ -57,7 +57,7 @@ def portrait(content: bytes) -> bytes:
         image = Image.open(io.BytesIO(content), formats=PICTURES)
         if image.width * image.height > MAX_PIXELS:  # known from the header, before a pixel is decoded
             raise FileTypeRefused(TOO_MANY_PIXELS)
-        if image.format != "JPEG" and getattr(image, "n_frames", 1) > 1:  # a JPEG's further frames are previews
+        if image.format not in ("JPEG", "MPO") and getattr(image, "n_frames", 1) > 1:  # a JPEG's further frames are previews (MPO)
             raise FileTypeRefused("Animated images are not accepted.")
         with decoding:
             image.thumbnail((PORTRAIT_PIXELS, PORTRAIT_PIXELS))

@@ -23,7 +23,8 @@ class Ownerships:
         winner, at = merging.winner, merging.at
         rows = list(_locked(SiteOwnership.objects.filter(client__in=[winner.pk, merging.loser.pk])))
         if all(row.client_id == winner.pk and row.customer_id in (winner.customer_id, None) for row in rows):
-            return {}
+            # Nothing moves. But what the winner comes by under a login that an undo takes away is for that undo to look at.
+            return {"rows": []} if merging.facts["logins"]["winner"] != winner.customer_id else {}
         before = [_as_it_is(row) for row in rows]
         owned = {row.site_id: row for row in rows if row.client_id == winner.pk and row.ended_at is None}
         SiteOwnership.objects.filter(pk__in=[row.pk for row in rows], is_primary=True).update(is_primary=False)
@@ -46,12 +47,20 @@ class Ownerships:
     def changed(self, merging: Merging, record: dict[str, list[Any]]) -> list[int]:
         ids = {row["id"] for row in record["rows"]}
         same = _locked(SiteOwnership.objects.filter(pk__in=ids, updated_at=merging.at))
-        return sorted(ids - {row.pk for row in same})
+        changed = ids - {row.pk for row in same}
+        changed |= _spoken_of_since([row["id"] for row in record["rows"] if row["client"] == merging.loser.pk], merging.at)
+        if merging.facts["logins"]["winner"] is None and merging.winner.customer_id is not None:  # nobody would own what they got since
+            since = SiteOwnership.objects.current().filter(client=merging.winner.pk).exclude(pk__in=ids)
+            changed |= set(since.values_list("pk", flat=True))
+        return sorted(changed)
 
     def move_back(self, merging: Merging, record: dict[str, list[Any]]) -> None:
         winner, loser = merging.winner, merging.loser
         SiteOwnership.objects.filter(client=winner, is_primary=True).update(is_primary=False)
-        for row in record["rows"]:
+        before: dict[int, dict[str, Any]] = {}
+        for row in record["rows"]:  # what the job moved later is there once more, as the merge had left it
+            before.setdefault(row["id"], row)
+        for row in before.values():
             ended_at = datetime.fromisoformat(row["ended_at"]) if row["ended_at"] else None
             SiteOwnership.objects.filter(pk=row["id"]).update(
                 client=row["client"],
@@ -69,6 +78,16 @@ class Ownerships:
 
 def _locked(rows: QuerySet) -> QuerySet:
     return rows.select_for_update(no_key=True).order_by("pk")
+
+
+def _spoken_of_since(ids: list[int], at: datetime) -> set[int]:
+    """Which of these ownerships something newer refers to, from whichever app: an offer of the site, a ticket about it."""
+    found: set[int] = set()
+    for relation in SiteOwnership._meta.related_objects:
+        name = f"{relation.field.name}_id"
+        newer = relation.related_model._base_manager.filter(**{f"{name}__in": ids}, created_at__gt=at).exclude(updated_at=at)
+        found |= set(newer.values_list(name, flat=True))
+    return found
 
 
 def _as_it_is(row: SiteOwnership) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from apps.core.admin import RefusedForm, ScopedAdmin, TenantAdmin
 from apps.users.models import Address, Customer, User
 from apps.users.services import add_profile, update_profile
+from apps.users.services.pictures import remove_picture, set_picture
 
 
 class NewUserForm(RefusedForm, UserCreationForm):
@@ -84,7 +85,14 @@ class CustomerAdmin(TenantAdmin):
     writes = frozenset({"partial_update"})
 
     def update(self, request: HttpRequest, row: Customer, values: dict[str, Any]) -> None:
-        update_profile(customer=row, login={}, **values)
+        """A new picture is checked and made anew like one that its owner sends; ``False`` is the ticked box that takes it away."""
+        picture = values.pop("image", None)
+        if values:
+            update_profile(customer=row, login={}, **values)
+        if picture:
+            set_picture(row, content=picture.read())
+        elif picture is False:
+            remove_picture(row)
 
     @admin.display(description="date joined", ordering="user__date_joined")
     def date_joined(self, customer: Customer) -> Any:

@@ -1,5 +1,6 @@
 """What may be said about oneself at sign-up, beside e-mail and password. All of it is optional."""
 
+import unicodedata
 from typing import Any
 
 from django import forms
@@ -21,6 +22,12 @@ class TextField(forms.CharField):
         return super().to_python(value)
 
 
+def is_one_line(text: str) -> None:
+    """Names go into headers of mails, as at every other door."""
+    if any(unicodedata.category(c) == "Cc" for c in text):
+        raise ValidationError("Control characters are not allowed.", code="invalid")
+
+
 class PhoneField(PhoneNumberField):
     def to_python(self, value: Any) -> Any:
         if value is not None and not isinstance(value, str):
@@ -31,7 +38,7 @@ class PhoneField(PhoneNumberField):
 class SignupForm(forms.Form):
     """Extends allauth's sign-up (ACCOUNT_SIGNUP_FORM_CLASS); the adapter turns it into User and Customer."""
 
-    full_name = TextField(required=False, max_length=255)
+    full_name = TextField(required=False, max_length=255, validators=[is_one_line])
     phone_number = PhoneField(required=False)
     country = TextField(required=False, max_length=2)
     referral_code = TextField(required=False, max_length=16)

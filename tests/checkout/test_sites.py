@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 
 from apps.accounts.models import Role
 from apps.bookings.models import Side
+from apps.checkout.collecting import collect
 from apps.checkout.errors import NotForSale
 from apps.checkout.quoting import quote_sale
 from apps.checkout.refunds import Refunding, refund_order
@@ -410,3 +411,29 @@ def test_late_money_for_a_site_that_is_gone_is_left_over(online, taken):
     assert (stored(online, sale).status, stored(online, sale).payment_status, online.owned(online.joe)) == ("cancelled", "overpaid", [])
     assert online.said("payment.left_over")[0]["payment_status"] == [None, "overpaid"]
     assert broken() == {}
+
+
+@pytest.mark.parametrize("begun", [{}, {"method": "stripe", "status": "requires_action", "provider_ref": "pi_1", "reference": ""}])
+def test_another_payment_of_the_client_waits_no_longer_and_one_that_staff_expect_waits_for_them(online, begun):
+    sale = order_online(online)
+    with account_scope(online.account):
+        Payment.objects.filter(order=sale.order).update(**{"failure": "", **begun})
+        again = collect(stored(online, sale), method="bank_transfer", by=Side.CLIENT, at=NOW)
+        assert again.expires_at == sale.payment.expires_at
+        assert collect(stored(online, sale), method="cash", by=Side.PROVIDER, at=NOW).expires_at is None
+
+
+def test_money_of_a_site_on_another_card_of_the_client_goes_back_later(agency):
+    """They had a card of their own: the site is that card's, and staff hear that it stays."""
+    client = lead(agency)
+    sale = buy(agency, client=client)
+    own_card = ClientFactory(account=agency.account, email="other@example.test", customer=CustomerFactory(user__email="lead@example.test"))
+    EmailAddress.objects.create(user=own_card.customer.user, email="lead@example.test", verified=True, primary=True)
+    pay(agency, sale)
+    assert agency.owned(own_card) == ["a*"]
+
+    with account_scope(agency.account):
+        request_refund(Payment.objects.get(order=sale.order), amount_cents=9900, reason="Unhappy", at=NOW)
+    work()
+
+    assert agency.said("order.site_kept") == [{"site": [None, str(agency.sites["a"].site_id)]}]

@@ -1,18 +1,19 @@
 """Files of people: reading, mapping, importing in batches, going on after a kill, taking back."""
 
 import io
+import re
 import zipfile
 
 import pytest
 from django.db import transaction
-from openpyxl import Workbook
+from openpyxl import Workbook, load_workbook
 
 from apps.clients.errors import ImportTooLarge, NotATable
 from apps.clients.importing import columns as columns_module
 from apps.clients.importing import reading
 from apps.clients.importing.columns import checked_mapping, proposed_mapping
 from apps.clients.importing.reading import examine
-from apps.clients.importing.writing import csv_line
+from apps.clients.importing.writing import csv_line, table
 from apps.clients.models import Client, ClientImportRow, CustomField
 from apps.clients.services import imports
 from apps.clients.services.import_undo import run_undo, undo_import
@@ -130,6 +131,25 @@ def test_too_large_a_file_is_refused(monkeypatch):
         examine(b"Name\n1\n2\n3\n")
 
 
+def _far_away(dimension=""):
+    """A workbook of two rows, the second of which says that it is the ten thousand millionth."""
+    source, file = zipfile.ZipFile(io.BytesIO(xlsx(["Name"], ["Ada"]))), io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for entry in source.infolist():
+            part = source.read(entry)
+            if entry.filename == "xl/worksheets/sheet1.xml":
+                part = re.sub(rb"<dimension[^>]*/>", dimension.encode(), part)
+                part = part.replace(b'<row r="2"', b'<row r="10000000000"').replace(b'r="A2"', b'r="A10000000000"')
+            archive.writestr(entry.filename, part)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("dimension", ["", '<dimension ref="A1:A10000000000"/>'])
+def test_rows_that_are_not_there_are_not_counted_one_by_one(dimension):
+    with pytest.raises(ImportTooLarge):
+        examine(_far_away(dimension))
+
+
 def test_headers_in_three_languages_are_known():
     fields = [CustomField(key="shoe_size", label="Schuhgröße")]
 
@@ -152,6 +172,13 @@ def test_mappings_that_make_no_sense_are_refused(mapping):
 def test_cells_of_our_files_never_begin_a_formula(cell):
     assert csv_line([cell]).lstrip('"').startswith("'")
     assert csv_line(["+4930123456"]) == "+4930123456\r\n"
+
+
+def test_the_header_of_a_workbook_begins_no_formula_either():
+    content, _ = table("xlsx", ["id", "=HYPERLINK(0)", "a\x01b"], [])
+
+    (header,) = load_workbook(io.BytesIO(content)).active.iter_rows()
+    assert [(cell.value, cell.data_type) for cell in header] == [("id", "s"), ("'=HYPERLINK(0)", "s"), ("a b", "s")]
 
 
 # -- importing
@@ -363,6 +390,40 @@ def test_undo_removes_the_unused_and_restores_the_unchanged(account, monkeypatch
         assert list(Client.objects.order_by("pk").values_list("full_name", "source")) == [
             ("Old", "web"), ("Mine", "web"), ("Bob", "a"), ("Eva", "a"),
         ]  # fmt: skip
+    assert sound() == []
+
+
+def test_an_undo_leaves_an_address_that_is_somebody_elses_by_now_and_goes_on(account):
+    with account_scope(account):
+        ada = ClientFactory(account=account, full_name="Ada", email="old@x.test", phone_number="+4930123456", source="web")
+    content = b"Name,Mail,Telefon,Source\nBob,bob@x.test,,a\nAda,new@x.test,+4930123456,a\n"
+    source = read_in(account, content, on_duplicate="update")
+    with account_scope(account):
+        ClientFactory(account=account, full_name="Eve", email="OLD@x.test")
+        undo_import(source)
+
+    assert run_undo(account.pk, source.pk)
+
+    assert rows(account, source) == [(2, "removed", ""), (3, "left", "Somebody else has its e-mail by now. (email)")]
+    ada = again(account, ada)
+    assert (ada.email, ada.source) == ("new@x.test", "web")
+    assert (again(account, source).state, sound()) == ("undone", [])
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+def test_an_undo_removes_whom_the_file_itself_has_filled_in(account, monkeypatch, batch):
+    monkeypatch.setattr(imports, "BATCH", 1)
+    monkeypatch.setattr("apps.clients.services.import_undo.BATCH", batch)
+    content = b"Name,Mail,Source\nAda,ada@x.test,\nAda,ada@x.test,fair\nAda King,ada@x.test,fair\n"
+    source = read_in(account, content, on_duplicate="update")
+    with account_scope(account):
+        assert Client.objects.get().source == "fair"
+        undo_import(source)
+
+    assert run_undo(account.pk, source.pk)
+
+    assert [state for _, state, _ in rows(account, source)] == ["removed", "restored", "restored"]
+    assert people(account) == []
     assert sound() == []
 
 

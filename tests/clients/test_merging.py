@@ -7,8 +7,9 @@ from django.db import transaction
 
 from apps.bookings.models import Booking
 from apps.clients.errors import MergeChanged, MergeConflict
-from apps.clients.models import Client, ClientMerge, ClientNote
+from apps.clients.models import Client, ClientMerge, ClientNote, Erasure
 from apps.clients.services.merging import MERGED, NOT_MERGED, merge_clients, move_stragglers, quote_merge, undo_merge
+from apps.clients.services.subjects import erase_client, erase_waiting, hold_client, lift_hold
 from apps.core.doctor import findings
 from apps.core.errors import Invalid, InvalidTransition, QuoteStale
 from apps.core.events import acting
@@ -18,11 +19,15 @@ from apps.core.tenancy import account_scope, platform_scope
 from apps.orders.models import Order
 from apps.payments.models import Book, Invoice, LedgerEntry, Payment, WalletBalance, WalletLot, WalletTransaction
 from apps.payments.services.wallet import balance_of, give_credit, spend_credit
+from apps.sites.models import SiteOwnership
 from factories.bookings import BookingFactory
 from factories.clients import ClientFactory
 from factories.orders import OrderFactory
+from factories.payments import PaymentFactory
+from factories.sites import SiteOwnershipFactory
 from factories.users import CustomerFactory
 from tests.bookings.groups import draft, join
+from tests.sites.life import Agency
 from tests.studio import NOW, open_studio
 
 pytestmark = pytest.mark.django_db
@@ -340,6 +345,18 @@ def test_a_newer_row_on_a_moved_one_forbids_the_undo(account):
         assert refused.value.extras["rows"] == {"bookings.booking.client": [newer.pk]}
 
 
+def test_what_hung_on_a_moved_row_before_the_merge_does_not_forbid_the_undo(in_account, pair):
+    winner, loser = pair
+    order = OrderFactory(account=in_account, client=loser, payer=winner)
+    payment = PaymentFactory(account=in_account, order=order, client=winner)
+    merge = merge_clients(winner, other=loser)
+
+    undo_merge(merge)
+
+    order, payment = reloaded(order, payment)
+    assert (order.client, order.payer, payment.client) == (loser, winner, winner)
+
+
 def test_the_later_of_two_merges_is_undone_first(in_account):
     first, second, third = (ClientFactory(account=in_account) for _ in range(3))
     early = merge_clients(second, other=first)
@@ -360,6 +377,65 @@ def test_what_was_written_for_the_loser_meanwhile_is_moved_by_the_job(in_account
     assert reloaded(merge)[0].moved["orders.order.client"] == [order.pk]
     undo_merge(merge)
     assert Order.objects.get(pk=order.pk).client == loser
+
+
+def test_a_site_that_was_bought_meanwhile_goes_back_with_the_others(account):
+    agency = Agency(account)
+    ann = agency.person("Ann")
+    agency.give("b", ann)
+    before = sound()
+    with account_scope(account):
+        merge = merge_clients(ClientFactory(account=account, email=""), other=Client.objects.get(pk=ann.pk))
+        late = SiteOwnershipFactory(account=account, client=ann, customer=ann.customer, site=agency.sites["c"], is_primary=False)
+        assert move_stragglers(merge) == 1
+
+        undo_merge(reloaded(merge)[0])
+
+        assert set(SiteOwnership.objects.values_list("client", "customer")) == {(ann.pk, ann.customer_id)}
+        assert agency.owned(ann) == ["b*", "c"]
+        assert reloaded(late)[0].client == ann
+        assert sound() == before
+
+
+def test_an_erasure_that_waits_is_of_the_one_who_stays(pair):
+    winner, loser = pair
+    note = ClientNote.objects.create(account_id=loser.account_id, client=loser, body="afraid of needles")
+    hold_client(loser, reason="court")
+    waiting = erase_client(loser, wait=True)
+    winner = merge_clients(winner, other=reloaded(loser)[0]).winner
+    lift_hold(winner)
+
+    assert erase_waiting(NOW) == 1
+
+    winner, loser, waiting = reloaded(winner, loser, waiting)
+    assert (waiting.state, waiting.client) == ("done", winner)
+    assert [one.full_name for one in (winner, loser)] == [f"Erased client {winner.pk}", f"Erased client {loser.pk}"]
+    assert not ClientNote.objects.filter(pk=note.pk).exists()
+
+
+def test_of_two_erasures_that_wait_one_is_left_and_undo_gives_each_its_own(pair):
+    for one in pair:
+        hold_client(one, reason="court")
+        erase_client(one, wait=True)
+    winner, loser = reloaded(*pair)
+
+    merge = merge_clients(winner, other=loser)
+
+    assert [one.client_id for one in Erasure.objects.order_by("pk")] == [winner.pk, loser.pk]
+    assert erase_waiting(NOW) == 0
+    undo_merge(merge)
+    assert list(Erasure.objects.order_by("pk").values_list("client_id", "state")) == [(winner.pk, "waiting"), (loser.pk, "waiting")]
+
+
+@pytest.mark.parametrize("erased", [0, 1])
+def test_whoever_was_erased_is_not_merged(pair, erased):
+    erase_client(pair[erased], at=NOW)
+    winner, loser = reloaded(*pair)
+
+    with pytest.raises(Invalid) as refused, transaction.atomic():
+        merge_clients(winner, other=loser)
+
+    assert refused.value.fields == {("client", "other")[erased]: ["This client was erased."]}
 
 
 def test_who_merged_is_kept(pair):

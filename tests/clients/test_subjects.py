@@ -15,8 +15,11 @@ from apps.bookings.services.documents import add_document
 from apps.bookings.services.endings import cancel_booking
 from apps.clients.errors import ErasureRefused, ExportGone
 from apps.clients.models import Client, Erasure, SubjectExport
+from apps.clients.services import subjects
 from apps.clients.services.archives import drop_expired, take_archive
+from apps.clients.services.blocking import block_client
 from apps.clients.services.clients import update_client
+from apps.clients.services.merging import merge_clients
 from apps.clients.services.people import ask_for_own_archive, erase_person
 from apps.clients.services.subjects import (
     ask_for_archive,
@@ -34,6 +37,7 @@ from apps.integrations.services.feeds import make_feed
 from apps.payments.models import Invoice
 from apps.users.models import User
 from factories.bookings import ReviewFactory
+from factories.content import TestimonialFactory
 from factories.crm import ClientConsentFactory, ClientNoteFactory, ClientTaskFactory
 from factories.users import AddressFactory, CustomerFactory
 from tests.bookings.life import FOR_WORKERS, book, bring, pay
@@ -212,6 +216,48 @@ def test_an_erasure_waits_until_nothing_forbids_it(studio):
         assert Erasure.objects.get().state == "done"
 
 
+@pytest.mark.django_db(transaction=True)
+def test_an_erasure_that_breaks_holds_up_no_other(studio, monkeypatch):
+    stranger = studio.other_client()
+    for one in (studio.client, stranger):
+        at(studio, lambda client, at: hold_client(client, reason="court"), one)
+        at(studio, erase_client, one, wait=True)
+        at(studio, lambda client, at: lift_hold(client), one)
+    original = subjects.erase
+
+    def breaks(subject):
+        if subject.ids == (studio.client.pk,):
+            raise RuntimeError("of this one")
+        return original(subject)
+
+    monkeypatch.setattr(subjects, "erase", breaks)
+    with pytest.raises(RuntimeError):
+        erase_waiting(LATER)
+
+    with account_scope(studio.account):
+        assert dict(Erasure.objects.values_list("client_id", "state")) == {studio.client.pk: "waiting", stranger.pk: "done"}
+
+
+def test_a_name_that_looks_erased_saves_nobody(studio):
+    with account_scope(studio.account), transaction.atomic():
+        update_client(studio.client, full_name="Erased client Zebulon", email="zeb@canary.example")
+
+    at(studio, erase_client, studio.client)
+
+    assert hits("Zebulon", "zeb@canary.example") == {}
+
+
+def test_what_was_deleted_before_is_forgotten_by_its_history_too(studio):
+    with account_scope(studio.account), transaction.atomic():
+        review = ReviewFactory(account=studio.account, client=studio.client)
+        TestimonialFactory(account=studio.account, review=review, body="Zebulon was there").delete()
+    assert hits("Zebulon").keys() == {"content_historicaltestimonial"}
+
+    at(studio, erase_client, studio.client)
+
+    assert hits("Zebulon") == {}
+
+
 # -- archives
 
 
@@ -249,6 +295,11 @@ def test_an_archive_holds_what_is_kept_about_one_person_and_nobody_else(studio):
 def test_ones_own_archive_leaves_out_what_staff_wrote_for_each_other(studio):
     with time_machine.travel(NOW, tick=True):
         customer = life(studio)
+        twin = studio.other_client()
+        with account_scope(studio.account), transaction.atomic():
+            block_client(twin, reason="smells of needles")
+            hold_client(twin, reason="sues about needles", until=NOW.date())
+            merge_clients(studio.client, other=Client.objects.get(pk=twin.pk))
         with transaction.atomic():
             ask_for_own_archive(customer.user)
         jobs.run_pending()
@@ -260,7 +311,7 @@ def test_ones_own_archive_leaves_out_what_staff_wrote_for_each_other(studio):
     assert (export["state"], answer.status_code, again.status_code, foreign.status_code) == ("ready", 200, 409, 404)
     with zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content))) as packed:
         names = set(packed.namelist())
-        assert b"afraid of needles" not in b"".join(packed.read(name) for name in names)
+        assert b"needles" not in b"".join(packed.read(name) for name in names)
     assert {
         "login.json",
         "profile.json",

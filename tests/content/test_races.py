@@ -5,13 +5,15 @@ from collections import Counter
 import pytest
 from django.db import transaction
 
-from apps.content.models import BlogLike, BlogPost
+from apps.content.models import BlogLike, BlogPost, Faq
 from apps.content.services import posts
 from apps.content.services.comments import like_post
+from apps.content.services.pages import update_faq
 from apps.content.services.posts import create_post
+from apps.core.errors import NotFound
 from apps.core.tenancy import account_scope
 from factories.accounts import AccountFactory
-from factories.content import BlogPostFactory
+from factories.content import BlogPostFactory, FaqFactory
 from factories.users import UserFactory
 from tests.payments.test_wallet_race import at_once
 
@@ -53,3 +55,12 @@ def test_negative_control_with_one_attempt_some_find_their_name_taken(monkeypatc
     monkeypatch.setattr(posts, "ATTEMPTS", 1)
 
     assert any(eight_of_one_name()[0] != {"ok": 8} for _ in range(5))  # a race has to be lost once
+
+
+def test_an_answer_that_is_deleted_while_it_is_changed_is_not_found():
+    faq = FaqFactory()
+    with account_scope(faq.account), transaction.atomic():
+        Faq.objects.filter(pk=faq.pk).delete()
+
+        with pytest.raises(NotFound):
+            update_faq(faq, question="Still there?")

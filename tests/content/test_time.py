@@ -1,9 +1,12 @@
 """What jobs, commands and the doctor do with content."""
 
+import pytest
 import time_machine
 from django.core.management import call_command
+from django.db import OperationalError
 
-from apps.content.models import BlogComment, Faq
+from apps.content import tasks
+from apps.content.models import BlogComment, BlogPost, Faq
 from apps.content.subjects import comments_of, drop_comments
 from apps.content.tasks import publish_due_posts, renew_old_html
 from apps.core.doctor import invariants
@@ -36,6 +39,27 @@ def test_a_post_whose_time_has_come_is_announced_once(account, other_account):
     with account_scope(account):
         later.refresh_from_db()
         assert later.status == "scheduled"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_post_that_cannot_be_announced_holds_up_no_other(monkeypatch):
+    posts = [BlogPostFactory(status="scheduled") for _ in range(2)]
+    original = tasks.publish_if_due
+
+    def breaks(post_id, *, at):
+        if post_id == posts[0].pk:
+            raise OperationalError("somebody holds the row")
+        return original(post_id, at=at)
+
+    monkeypatch.setattr(tasks, "publish_if_due", breaks)
+    with time_machine.travel(NOW), pytest.raises(OperationalError):
+        publish_due_posts(0)
+
+    states = []
+    for post in posts:
+        with account_scope(post.account):
+            states.append(BlogPost.objects.get(pk=post.pk).status)
+    assert states == ["scheduled", "published"]
 
 
 def test_a_new_policy_makes_everything_anew(account, other_account):

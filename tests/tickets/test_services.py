@@ -236,6 +236,16 @@ def test_an_answer_in_time_is_not_overdue(studio: Studio) -> None:
 # -- talk
 
 
+def test_the_first_answer_is_the_earliest_of_those_who_answer_at_once(studio: Studio) -> None:
+    """Each has read the clock before it waited for the other."""
+    ticket = ask(studio)
+    do(studio.account, add_message, ticket, body="Second", at=MONDAY_NINE + 2 * HOUR)
+    do(studio.account, add_message, ticket, body="First", at=MONDAY_NINE + HOUR)
+
+    assert stored(ticket).first_answered_at == MONDAY_NINE + HOUR
+    assert broken("I24.answers") == {}
+
+
 def test_nobody_writes_to_a_closed_ticket(studio: Studio) -> None:
     ticket = ask(studio)
     do(studio.account, step, ticket, action="close", at=MONDAY_NINE)
@@ -249,6 +259,16 @@ def test_nobody_writes_to_a_closed_ticket(studio: Studio) -> None:
     do(studio.account, add_message, ticket, body="For us", is_internal=True)
     with pytest.raises(Invalid):
         do(studio.account, add_message, ticket, body="For me", is_internal=True, by=Side.CLIENT)
+
+
+def test_a_client_is_not_offered_to_reopen_what_ended_long_ago(studio: Studio) -> None:
+    long_ago = ask(studio, at=NOW - 400 * DAY)
+    do(studio.account, step, long_ago, action="close", at=NOW - 399 * DAY)
+
+    for service, what in ((add_message, {"body": "Hello?"}), (add_attachment, {"name": "a.png", "content": picture()})):
+        with pytest.raises(InvalidTransition) as refused:
+            do(studio.account, service, long_ago, by=Side.CLIENT, **what)
+        assert refused.value.extras["allowed_actions"] == []
 
 
 def test_events_say_that_something_was_written_and_not_what(studio: Studio) -> None:

@@ -20,6 +20,8 @@ from apps.clients.models.imports import MAX_IMPORT_BYTES, Format
 
 MAX_ROWS, MAX_COLUMNS, MAX_CELL = 200_000, 100, 2_000
 MAX_UNZIPPED_BYTES, MAX_ENTRIES, MAX_RATIO = 400 * 1024 * 1024, 2_000, 200
+MAX_SHEET = 1_048_576
+"""Rows of a sheet. One that says it is further down is of no spreadsheet: every row above it would be counted one by one."""
 SAMPLE_ROWS = 5
 DELIMITERS = (",", ";", "\t", "|")
 LOOKED_AT = 20
@@ -171,11 +173,11 @@ def _examine_xlsx(content: bytes) -> Shape:
     _refuse_bombs(content)
     with _workbook(io.BytesIO(content)) as sheet:
         found, known = _sheet_lines(sheet), sheet.max_row
+        if known is not None and known > MAX_ROWS + 1:
+            raise ImportTooLarge(f"A file has at most {MAX_ROWS:,} rows. Send it in parts.")
         columns = _columns(next(found, None))
         sample = [row.cells[: len(columns)] for row in itertools.islice(found, SAMPLE_ROWS)]
-    total = known - 1 if known is not None and len(sample) < known <= MAX_ROWS + 1 else None
-    if known is not None and known > MAX_ROWS + 1:
-        raise ImportTooLarge(f"A file has at most {MAX_ROWS:,} rows. Send it in parts.")
+    total = known - 1 if known is not None and len(sample) < known else None
     return Shape(Format.XLSX, "", "", columns, sample, total)
 
 
@@ -223,6 +225,8 @@ def _sheet_lines(sheet: Any) -> Iterator[Line]:
             return
         except Exception as error:  # see _workbook
             raise NotATable from error
+        if number > MAX_SHEET:
+            raise ImportTooLarge(f"A sheet has at most {MAX_SHEET:,} rows.")
         cells = [_cell(value) for value in values]
         while cells and not cells[-1]:
             cells.pop()

@@ -51,7 +51,7 @@ def _xlsx(header: Sequence[str], found: Iterable[Sequence[Any]]) -> tuple[bytes,
 
     book, count = Workbook(write_only=True), 0
     sheet = book.create_sheet("Clients")
-    sheet.append(list(header))
+    sheet.append([safe_cell(cell) for cell in header])
     for count, row in enumerate(found, 1):  # noqa: B007  see above
         sheet.append([safe_cell(cell) for cell in row])
     with tempfile.TemporaryFile("w+b") as file:

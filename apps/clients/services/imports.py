@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.contrib.postgres.functions import TransactionNow
 from django.db import DataError, IntegrityError, transaction
 from django.db.models import TextField
 from django.db.models.functions import Cast
@@ -314,9 +315,8 @@ def _update(changing: Sequence[tuple[ClientImportRow, int, Person]]) -> None:
             changed[pk][name] = [first, after]
     if changed:
         clients = [found[pk] for pk in sorted(changed)]
-        now = timezone.now()
         for client in clients:
-            client.updated_at = now
+            client.updated_at = TransactionNow()  # as the rows have it: an undo tells by it that nobody else was here since
         Client.objects.bulk_update(clients, sorted({name for fields in changed.values() for name in fields} | {"updated_at"}))
         write_history([client.pk for client in clients], "~")
         emit_many("client.updated", Client, [(client.pk, changed[client.pk]) for client in clients], account_id=clients[0].account_id)

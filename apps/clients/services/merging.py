@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from apps.clients.errors import MergeChanged, MergeConflict
-from apps.clients.models import Client, ClientMerge
+from apps.clients.models import Client, ClientMerge, Erasure
 from apps.core import merging
 from apps.core.db import constraint_error, joined
 from apps.core.errors import Invalid, InvalidTransition
@@ -142,11 +143,19 @@ def move_stragglers(merge: ClientMerge) -> int:
 def _lock(winner_id: int, loser_id: int) -> tuple[Client, Client]:
     """Both rows against every change and every new reference: whoever is writing one is waited for.
 
-    With them those that were merged into them, which are to lead elsewhere: all in one order, whoever merges what.
+    With them those that were merged into them, which are to lead elsewhere: all in one order, whoever merges what. A statement that waits
+    for its locks does not see who was merged into them meanwhile; it lets go then (with its savepoint), and begins again.
     """
     both = (winner_id, loser_id)
-    rows = Client.objects.filter(Q(pk__in=both) | Q(merged_into__in=both)).select_related("customer__user", "owner")
-    found = {row.pk: row for row in rows.select_for_update(of=("self",)).order_by("pk")}
+    rows = Client.objects.filter(Q(pk__in=both) | Q(merged_into__in=both))
+    while True:
+        savepoint = transaction.savepoint()
+        locked = rows.select_related("customer__user", "owner").select_for_update(of=("self",)).order_by("pk")
+        found = {row.pk: row for row in locked}
+        if found.keys() >= set(rows.values_list("pk", flat=True)):
+            break
+        transaction.savepoint_rollback(savepoint)
+    transaction.savepoint_commit(savepoint)
     if not found.keys() >= {*both}:
         raise Invalid(fields={"other": ["This client is gone."]})
     return found[winner_id], found[loser_id]
@@ -159,6 +168,10 @@ def _checked(client: Client, other: Client, fields: Mapping[str, int] | None) ->
     for name, row in (("client", client), ("other", other)):
         if row.merged_into_id is not None:
             raise Invalid(fields={name: [f"This client was merged into {row.merged_into_id} already."]})
+    erased = set(Erasure.objects.filter(client__in=[client, other], state=Erasure.State.DONE).values_list("client_id", flat=True))
+    for name, row in (("client", client), ("other", other)):
+        if row.pk in erased:  # nobody could be erased again whose record, or whose certificate, was of both
+            raise Invalid(fields={name: ["This client was erased."]})
     wrong = {}
     for name, pk in (fields or {}).items():
         if name not in CHOOSABLE:

@@ -85,6 +85,8 @@ def erase_client(client: Client, *, reason: str = "", wait: bool = False, at: da
     """
     at = at or timezone.now()
     client = Client.objects.select_for_update(of=("self",)).select_related("customer__user", "account").get(pk=client.pk)
+    if client.merged_into is not None:  # the person is there now
+        return erase_client(client.merged_into, reason=reason, wait=wait, at=at)
     erasure = Erasure.objects.select_for_update(no_key=True).filter(client=client).exclude(state=Erasure.State.WITHDRAWN).first()
     if erasure is not None and erasure.state == Erasure.State.DONE:
         return erasure
@@ -106,6 +108,8 @@ def erase_client(client: Client, *, reason: str = "", wait: bool = False, at: da
     erasure.state, erasure.obstacles, erasure.erased_at = Erasure.State.DONE, [], at
     erasure.certificate, erasure.kept_until = done.as_json(), kept_until(client.account, at)
     erasure.save()
+    others = Erasure.objects.filter(client__in=subject.ids, state=Erasure.State.WAITING)  # of records that were merged into this one
+    others.update(state=Erasure.State.DONE, obstacles=[], erased_at=at, kept_until=erasure.kept_until, updated_at=at)
     emit("client.erased", client, changes={"erasure": [None, erasure.pk]})
     return erasure
 
@@ -128,15 +132,25 @@ def kept_until(account: Account, at: datetime) -> date:
 
 
 def erase_waiting(at: datetime) -> int:
-    """Try every erasure that waits, each in a transaction of its own; returns how many were done."""
+    """Try every erasure that waits, each in a transaction of its own; returns how many were done.
+
+    One that breaks holds up no other; the run says so at its end by failing, too.
+    """
     with platform_scope("erasures that wait"):
-        waiting = list(Erasure._base_manager.filter(state=Erasure.State.WAITING).order_by("pk").values_list("account_id", "client_id"))
-    count = 0
+        found = Erasure._base_manager.filter(state=Erasure.State.WAITING, client__merged_into=None).order_by("pk")
+        waiting = list(found.values_list("account_id", "client_id"))
+    count, failed = 0, None
     for account_id, client_id in waiting:
-        with account_scope(account_id), acting(None, "job:erasures"):
-            client = Client.objects.filter(pk=client_id).first()
-            if client is not None:
-                count += erase_client(client, wait=True, at=at).state == Erasure.State.DONE
+        try:
+            with account_scope(account_id), acting(None, "job:erasures"):
+                client = Client.objects.filter(pk=client_id).first()
+                if client is not None:
+                    count += erase_client(client, wait=True, at=at).state == Erasure.State.DONE
+        except Exception as error:
+            logger.exception("the erasure of client %s failed; the run goes on with the others", client_id)
+            failed = error
+    if failed is not None:
+        raise failed
     return count
 
 

@@ -21,12 +21,15 @@ def create_faq(*, account_id: int, body: str, **fields: Any) -> Faq:
 @joined
 def update_faq(faq: Faq, **fields: Any) -> Faq:
     """Change what is given; the HTML follows the answer."""
-    values = {**fields, **(_rendered(fields["body"]) if "body" in fields else {})}
+    values = {**fields, **(_rendered(fields["body"]) if "body" in fields else {})}  # before the lock: it may take a second
+    locked = Faq.objects.select_for_update(no_key=True).filter(pk=faq.pk).first()
+    if locked is None:  # deleted since it was read
+        raise NotFound
+    for name, value in values.items():
+        setattr(locked, name, value)
     if values:
-        for name, value in values.items():
-            setattr(faq, name, value)
-        faq.save(update_fields=[*values, "updated_at"])
-    return faq
+        locked.save(update_fields=[*values, "updated_at"])
+    return locked
 
 
 @joined

@@ -13,7 +13,7 @@ from django.utils import timezone
 from apps.accounts.models import Account
 from apps.accounts.selectors import setting
 from apps.clients.models import Client
-from apps.core.db import joined
+from apps.core.db import joined, rows
 from apps.core.errors import Invalid
 from apps.core.events import emit
 from apps.core.money import half_up
@@ -56,16 +56,24 @@ def enter_code(*, customer: Customer, inviter: Customer) -> Customer:
     What was bought is looked for in the scope that is open: all of the person's businesses at their own door, one at a sale.
     Raises ReferralRefused.
     """
+    _queue_up(customer, inviter)
     customer = Customer.objects.select_for_update(no_key=True).get(pk=customer.pk)
     if customer.inviter_id is not None:
         raise ReferralRefused("You have named who brought you already.", why="already_invited")
-    if customer.pk in (inviter.pk, inviter.inviter_id):  # one's own, or that of somebody whom one has brought
+    brought_them = Customer.objects.filter(pk=inviter.pk).values_list("inviter_id", flat=True).first()  # as it is now
+    if customer.pk in (inviter.pk, brought_them):  # one's own, or that of somebody whom one has brought
         raise ReferralRefused("You cannot be brought by yourself, or by somebody whom you brought.", why="own_code")
     if has_bought(customer):
         raise ReferralRefused("A code counts before the first purchase only.", why="bought_before")
     customer.inviter = inviter
     customer.save(update_fields=["inviter", "updated_at"])
     return customer
+
+
+def _queue_up(one: Customer, other: Customer) -> None:
+    """Two who name each other at once do so one after the other. No row is locked for it: many buy by one person's code at once."""
+    first, second = sorted((one.pk, other.pk))
+    rows("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"payments.referral:{first}:{second}"])
 
 
 def has_bought(customer: Customer) -> bool:

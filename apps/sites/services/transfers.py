@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from apps.clients.models import Client
 from apps.core.db import joined
-from apps.core.errors import Invalid, InvalidTransition, NotFound
+from apps.core.errors import Busy, Invalid, InvalidTransition, NotFound
 from apps.core.events import emit
 from apps.sites.errors import DuplicateOwnership
 from apps.sites.models import Site, SiteOwnership, SiteTransfer
@@ -71,13 +71,18 @@ def accept_transfer(transfer: SiteTransfer, *, at: datetime | None = None) -> Si
     """The new owner agrees: the old ownership ends now, theirs begins, and each side's primary site is settled.
 
     The new owner gets the role that is given up, also as a collaborator of before. Returns their ownership; emits
-    ``site.owner_removed``, ``site.owner_added`` and ``site.transferred``. Raises InvalidTransition when the offer is no longer open.
+    ``site.owner_removed``, ``site.owner_added`` and ``site.transferred``. Raises InvalidTransition when the offer is no longer open, and Busy
+    when one of the two was merged at this moment.
     """
     at = at or timezone.now()
     clients = lock_clients([transfer.from_client_id, transfer.client_id])
     site = lock_site(transfer.site)
     transfer = _lock(transfer, at)
     given = SiteOwnership.objects.select_related("site").select_for_update(of=("self",), no_key=True).get(pk=transfer.ownership_id)
+    if given.ended_at is not None:  # with the merge of two owners
+        raise InvalidTransition("This offer is no longer open.", allowed_actions=[])
+    if not {given.client_id, transfer.client_id} <= clients.keys():  # somebody was merged while we waited
+        raise Busy
     close_transfer(transfer, status=Status.ACCEPTED, at=at)
     end_ownership(given, at=at)
     settle_primary(clients[given.client_id])

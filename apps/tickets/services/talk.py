@@ -39,8 +39,7 @@ def add_message(
         raise Invalid(fields={"internal": ["Only staff write internal messages."]})
     ticket = lock_ticket(ticket)
     if ticket.status == Status.CLOSED and not is_internal:
-        offered = client_actions(ticket.status, ticket.resolved_at, at) if by == Side.CLIENT else allowed_actions(ticket.status)
-        raise InvalidTransition("This ticket is closed. Reopen it to write.", allowed_actions=offered)
+        raise InvalidTransition("This ticket is closed. Reopen it to write.", allowed_actions=_offered(ticket, by, at))
     if TicketMessage.objects.filter(ticket=ticket).count() >= MAX_MESSAGES:
         raise LimitReached(f"A ticket has at most {MAX_MESSAGES} messages.", rule="messages_per_ticket")
     message = TicketMessage.objects.create(
@@ -64,14 +63,19 @@ def add_message(
     return message
 
 
+def _offered(ticket: Ticket, by: str, at: datetime) -> list[str]:
+    """What this side may do with a ticket instead."""
+    return client_actions(ticket.status, ticket.resolved_at, at) if by == Side.CLIENT else allowed_actions(ticket.status)
+
+
 def _told(ticket: Ticket, by: str) -> dict[str, list[Any]]:
     """Whose doing it is, and who looks after the ticket: they are told."""
     return {"by": [None, by], "assignee": [ticket.assignee_id, ticket.assignee_id]}
 
 
 def _answered(ticket: Ticket, at: datetime) -> None:
-    """Staff have answered."""
-    if ticket.first_answered_at is None:
+    """Staff have answered. Of those who answer at once one has waited for the other, and may have begun earlier."""
+    if ticket.first_answered_at is None or at < ticket.first_answered_at:
         ticket.first_answered_at = at
         ticket.save(update_fields=["first_answered_at", "updated_at"])
     if ticket.status == Status.OPEN:
@@ -101,7 +105,7 @@ def add_attachment(ticket: Ticket, *, name: str, content: bytes, is_internal: bo
     account = Account.objects.select_for_update(no_key=True).only("id", "settings").get(pk=ticket.account_id)
     ticket = lock_ticket(ticket)
     if ticket.status == Status.CLOSED and not is_internal:
-        raise InvalidTransition("This ticket is closed. Reopen it first.", allowed_actions=allowed_actions(ticket.status))
+        raise InvalidTransition("This ticket is closed. Reopen it first.", allowed_actions=_offered(ticket, by, timezone.now()))
     if TicketAttachment.objects.filter(ticket=ticket).count() >= MAX_ATTACHMENTS:
         raise LimitReached(f"A ticket has at most {MAX_ATTACHMENTS} files.", rule="attachments_per_ticket")
     quota = setting(account, "document_quota_mb")

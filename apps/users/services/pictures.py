@@ -1,5 +1,9 @@
 """The picture of a person: private, like every file that people send us."""
 
+from functools import partial
+
+from django.db import transaction
+
 from apps.core import storage
 from apps.core.db import joined
 from apps.core.uploads import portrait
@@ -34,13 +38,13 @@ def _replace(customer: Customer, key: str) -> Customer:
 
 
 def forget_picture(customer: Customer) -> None:
-    """Delete the file of a row that the caller saves: ours after commit, one that was imported in the storage where it lies."""
+    """Delete the file of a row that the caller saves, after commit: ours by a job, one that was imported in the storage where it lies."""
     key = picture_key(customer)
     if key is not None:
         storage.remove_later([key])
-        customer.image.name = ""
-    elif customer.image:
-        customer.image.delete(save=False)
+    elif name := customer.image.name:
+        transaction.on_commit(partial(customer.image.storage.delete, name), robust=True)
+    customer.image.name = ""
 
 
 def picture_key(customer: Customer) -> str | None:

@@ -4,9 +4,11 @@ from uuid import UUID
 
 import pytest
 
-from apps.accounts.models import Role
+from apps.accounts.models import Membership, Role
+from apps.clients.models import Client
 from apps.core.tenancy import account_scope
 from apps.sites.models import Site
+from apps.sites.services import offer_transfer
 from factories.clients import ClientFactory
 from factories.sites import SiteFactory
 from factories.users import CustomerFactory
@@ -217,3 +219,28 @@ def test_who_may_give_sites_away(client_as, agency, role, status):
     body = {"customer": agency.joe.customer.pk}
 
     assert client_as(role and Role(role)).post(at(agency, "a", "owners"), body).status_code == status
+
+
+def test_practitioners_who_see_their_own_clients_see_no_other_owners(client_as, agency, account):
+    ann, bob = agency.person("Ann"), agency.person("Bob")
+    agency.give("a")
+    agency.give("a", ann)
+    agency.give("b", ann)
+    for slug, taker in (("a", bob), ("b", agency.joe)):
+        agency.do(offer_transfer, agency.sites[slug], customer=taker.customer, from_customer=ann.customer)
+    practitioner = client_as(Role.PRACTITIONER)
+    assert len(practitioner.get(at(agency, "a", "owners")).json()["results"]) == 2
+
+    with account_scope(account):
+        account.settings = {"practitioners_see_own_clients": True}
+        account.save()
+        member = Membership.objects.get(role=Role.PRACTITIONER)
+        Client.objects.filter(pk=agency.joe.pk).update(owner=member)
+
+    assert [one["full_name"] for one in practitioner.get(at(agency, "a", "owners")).json()["results"]] == ["Joe"]
+    assert practitioner.get(at(agency, "b", "owners")).json()["results"] == []
+    for slug in "ab":
+        assert practitioner.get(at(agency, slug, "transfer")).status_code == 404
+    with account_scope(account):
+        Client.objects.filter(pk=ann.pk).update(owner=member)
+    assert practitioner.get(at(agency, "b", "transfer")).json()["client_name"] == "Joe"

@@ -116,6 +116,8 @@ def test_patch_me_refuses_what_is_not_the_persons_to_set(client, field):
         ("country", {"code": "DE"}),
         ("full_name", None),
         ("full_name", "x" * 256),
+        ("full_name", "Ada\nBcc: all@example.test"),
+        ("full_name", "Ada\x1b[2J"),
         ("primary_address", 0),
         ("primary_address", "abc"),
         ("primary_address", 2**70),

@@ -3,13 +3,17 @@
 import io
 
 import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import transaction
 from django.test.client import MULTIPART_CONTENT
 from PIL import Image
 
 from apps.core import storage
 from apps.core.uploads import MAX_PIXELS
 from apps.users.models import Customer
+from apps.users.services.pictures import remove_picture
 from factories.accounts import token_for
 from factories.files import picture
 from factories.users import CustomerFactory
@@ -103,6 +107,14 @@ def test_what_is_no_picture_is_refused(me, folder, content):
     assert stored(folder) == []
 
 
+def test_a_photo_with_previews_behind_it_is_no_film(me):
+    photo = io.BytesIO()
+    views = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
+    views[0].save(photo, "MPO", save_all=True, append_images=views[1:])  # as cameras and phones write JPEGs
+
+    assert upload(me, photo.getvalue(), "me.jpg").status_code == 201
+
+
 def test_bombs_and_films_are_refused(me, folder):
     film, bomb = io.BytesIO(), io.BytesIO()
     frames = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
@@ -124,3 +136,21 @@ def test_a_picture_of_the_old_storage_is_shown_where_it_lies(me, customer):
 
     assert me.get("/api/customer/me/").json()["image"].endswith("media/customers/ada.jpg")
     assert me.get(URL).status_code == 404
+
+
+def test_a_picture_of_the_old_storage_goes_after_commit_and_not_before(
+    me, customer, settings, tmp_path, django_capture_on_commit_callbacks
+):
+    settings.MEDIA_ROOT = tmp_path
+    old = default_storage.save("customers/ada.jpg", ContentFile(b"old"))
+    Customer.objects.filter(pk=customer.pk).update(image=old)
+
+    with transaction.atomic():
+        remove_picture(Customer.objects.get(pk=customer.pk))
+        transaction.set_rollback(True)  # something else went wrong
+    assert default_storage.exists(old)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        assert me.delete(URL).status_code == 204
+    assert not default_storage.exists(old)
+    assert me.get("/api/customer/me/").json()["image"] is None

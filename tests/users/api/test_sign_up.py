@@ -89,6 +89,7 @@ def test_sign_up_takes_the_optional_fields(call):
         ("referral_code", "NOSUCHCODE"),
         ("full_name", "x" * 256),
         ("full_name", {"a": 1}),
+        ("full_name", "Ada\nBcc: all@example.test"),
     ],
 )
 def test_sign_up_refuses_bad_values_and_makes_nobody(call, field, value):

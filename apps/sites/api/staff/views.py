@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.api.doors import StaffViewSet
+from apps.clients.api.own import KnowsOwnClients, OwnClientsViewSet
 from apps.core.api.doors import CreateMixin, ListMixin, UpdateMixin
 from apps.core.api.listing import FilterSet, FlagFilter
 from apps.core.errors import NotFound
@@ -51,7 +52,7 @@ class SiteFilter(FilterSet):
         return queryset.filter(pk__in=owned) if value else queryset.exclude(pk__in=owned)
 
 
-class SiteViewSet(ListMixin, CreateMixin, UpdateMixin, StaffViewSet):
+class SiteViewSet(ListMixin, CreateMixin, UpdateMixin, KnowsOwnClients):
     """Websites that you make and keep. They are named by their `site_id`; one that was sold or owned is archived, never deleted."""
 
     model = Site
@@ -81,7 +82,11 @@ class SiteViewSet(ListMixin, CreateMixin, UpdateMixin, StaffViewSet):
     @action(detail=True, methods=["get"], url_path="transfer")
     def show_transfer(self, request: Request, pk: str) -> Response:
         """The open offer of this site to a new owner; 404 when there is none."""
-        return self._shown(open_offer(self.get_object()))
+        transfer = open_offer(self.get_object())
+        named = {transfer.from_client_id, transfer.client_id}
+        if self.sees_own_clients_only and self.clients_in_sight().filter(pk__in=named).count() < len(named):
+            raise NotFound
+        return self._shown(transfer)
 
     @extend_schema(request=SiteTransferInput, responses={201: SiteTransferSerializer})
     @show_transfer.mapping.post
@@ -115,7 +120,7 @@ class OwnerFilter(FilterSet):
         fields: ClassVar[list[str]] = []
 
 
-class SiteOwnerViewSet(ListMixin, StaffViewSet):
+class SiteOwnerViewSet(ListMixin, OwnClientsViewSet):
     """Who owns a site, now and before; `<customer>` in addresses is the `customer` of an owner."""
 
     model = SiteOwnership

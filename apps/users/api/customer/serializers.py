@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 from rest_framework import serializers
 
-from apps.core.api.fields import DayField, PhoneField
+from apps.core.api.fields import DayField, OneLineField, PhoneField
 from apps.core.api.reading import Computed, InputSerializer, ResourceSerializer, ScopedRelatedField
 from apps.core.zones import validate_zone
 from apps.users.api.fields import CountryField
@@ -75,6 +75,7 @@ class ProfileSerializer(ResourceSerializer):
         allow_blank=True,
         help_text="IANA name of the zone in which messages show times; empty: the zone of the session, else of the account.",
     )
+    full_name = OneLineField(max_length=255, required=False, allow_blank=True)
     phone_number = PhoneField(required=False, allow_null=True, allow_blank=True)
     birth_date = DayField(required=False, allow_null=True)
     country = CountryField(required=False, allow_null=True)
