@@ -159,7 +159,7 @@ FROM (
 ANALYZED = (
     "accounts_account", "users_user", "accounts_membership", "accounts_apitoken", "catalog_practitioner", "catalog_service",
     "catalog_offering", "scheduling_weeklyhours", "packages_package", "packages_packageitem", "clients_client", "orders_order",
-    "orders_orderline", "bookings_booking",
+    "orders_orderline", "bookings_booking", "sites_site",
 )  # fmt: skip
 
 

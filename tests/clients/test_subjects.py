@@ -31,6 +31,7 @@ from apps.clients.services.subjects import (
 )
 from apps.core import jobs, storage
 from apps.core.doctor import findings
+from apps.core.errors import Invalid
 from apps.core.subjects import undeclared
 from apps.core.tenancy import account_scope, platform_scope
 from apps.integrations.services.feeds import make_feed
@@ -152,6 +153,17 @@ def test_erasing_again_answers_with_the_same_certificate(studio):
     again = at(studio, erase_client, studio.client, at=LATER + timedelta(days=1))
 
     assert (again.pk, again.erased_at, again.certificate) == (first.pk, LATER, first.certificate)
+
+
+@pytest.mark.parametrize("change", [{"full_name": "Zebulon"}, {"stage": "active", "email": "zeb@canary.example"}])
+def test_nobody_is_written_onto_an_erased_record(studio, change):
+    at(studio, erase_client, studio.client)
+
+    with pytest.raises(Invalid):
+        at(studio, lambda client, at: update_client(client, **change), studio.client)
+
+    with account_scope(studio.account):
+        assert Client.objects.get(pk=studio.client.pk).full_name == f"Erased client {studio.client.pk}"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -5,7 +5,8 @@ from typing import Any
 from django.db import transaction
 
 from apps.clients.custom import checked, declared_fields
-from apps.clients.models import Client
+from apps.clients.models import Client, Erasure
+from apps.core.errors import Invalid
 from apps.core.events import emit
 
 
@@ -26,7 +27,7 @@ def create_client(*, account_id: int, is_complete: bool = False, **fields: Any) 
 def update_client(client: Client, **fields: Any) -> Client:
     """Change fields; emits ``client.updated`` with what really changed, and nothing when nothing did.
 
-    Raises Invalid for custom fields that are not of their kind.
+    Raises Invalid for custom fields that are not of their kind, and for somebody who was erased: nobody would erase what is written then.
     """
     if fields.get("custom_fields"):
         fields["custom_fields"] = checked(fields["custom_fields"], declared_fields())
@@ -39,9 +40,16 @@ def update_client(client: Client, **fields: Any) -> Client:
         if before != after:
             changes[name] = [before, after]
     if changes:
+        if client.stage == Client.Stage.ARCHIVED or "stage" in changes:
+            _refuse_erased(client)
         client.save(update_fields=[*changes, "updated_at"])
         emit("client.updated", client, changes=changes)
     return client
+
+
+def _refuse_erased(client: Client) -> None:
+    if Erasure.objects.filter(client=client, state=Erasure.State.DONE).exists():
+        raise Invalid("This client was erased.")
 
 
 @transaction.atomic
